@@ -1,0 +1,14 @@
+/*
+ * The main function of a Check program.
+ *
+ *     int main(void) { return suite_run(thing_suite()); }
+ */
+#ifndef EVTLS_TESTS_SUPPORT_SUITE_H
+#define EVTLS_TESTS_SUPPORT_SUITE_H
+
+#include <check.h>
+
+/* Runs the suite (which it takes over) as CK_* in the environment says; returns main's status. */
+int suite_run(Suite *suite);
+
+#endif
