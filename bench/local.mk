@@ -1,0 +1,1 @@
+# Measurements: "make bench". Nothing here is built by plain "make" or "make check".

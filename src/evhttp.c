@@ -1,0 +1,3 @@
+#include "config.h"
+
+#include <event2/http.h>

@@ -1,0 +1,51 @@
+# A test program for src/NAME.c is tests/test_NAME.c, which defines "Suite *test_suite(void)"
+# (tests/support/check_main.h); its main comes from the support library. To add one:
+#
+#   check_tests += tests/test_NAME
+#   tests_test_NAME_SOURCES = tests/test_NAME.c
+#   tests_test_NAME_LDADD = $(test_ldadd)           ($(test_extra_ldadd) with evhttp or evdns)
+#
+# A script is one line in script_tests. It passes with exit status 0, skips with 77, and counts as
+# one case, unless it prints TAP ("1..N", "ok 1 - name", "not ok 2 - name", "ok 3 - name # SKIP why").
+# Scripts find the sources in $srcdir and run in the build folder.
+
+check_tests =
+script_tests =
+
+test_cppflags = $(AM_CPPFLAGS) -I$(top_srcdir)/src -I$(top_srcdir)/tests \
+	$(LIBEVENT_EXTRA_CFLAGS) $(LIBEVENT_PTHREADS_CFLAGS) $(OPENSSL_CFLAGS) $(CHECK_CFLAGS)
+test_libs = $(LIBEVENT_PTHREADS_LIBS) $(LIBEVENT_CORE_LIBS) $(OPENSSL_LIBS) $(CHECK_LIBS) \
+	$(PTHREAD_LIBS)
+test_ldadd = libevtls_testsupport.la libevtls_core.la $(test_libs)
+test_extra_ldadd = libevtls_testsupport.la libevtls_extra_core.la libevtls_core.la \
+	$(LIBEVENT_EXTRA_LIBS) $(test_libs)
+
+# What several test programs share: one line a file.
+check_LTLIBRARIES += libevtls_testsupport.la
+libevtls_testsupport_la_CPPFLAGS = $(test_cppflags)
+libevtls_testsupport_la_SOURCES = \
+	tests/support/check_main.c \
+	tests/support/check_main.h
+
+check_tests += tests/test_version
+tests_test_version_SOURCES = tests/test_version.c
+tests_test_version_LDADD = $(test_ldadd)
+
+# Everything below is machinery.
+
+AM_TESTS_ENVIRONMENT = srcdir='$(srcdir)'; export srcdir; \
+	top_srcdir='$(top_srcdir)'; export top_srcdir; \
+	CC='$(CC)'; export CC; NM='$(NM)'; export NM; AWK='$(AWK)'; export AWK;
+LOG_DRIVER = $(SHELL) $(top_srcdir)/tests/driver
+
+if HAVE_CHECK
+check_PROGRAMS += $(check_tests)
+TESTS += $(check_tests)
+endif
+TESTS += $(script_tests)
+EXTRA_DIST += tests/driver tests/summary $(script_tests)
+
+# Replaces Automake's summary: the logs of what failed, and one line at the end. It is the last thing
+# that "make check" does, whether a test failed or not.
+$(TEST_SUITE_LOG): $(TEST_LOGS)
+	@$(SHELL) $(top_srcdir)/tests/summary --log $@ $(TEST_LOGS:.log=.trs)
