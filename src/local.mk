@@ -22,7 +22,7 @@ libevtls_core_la_SOURCES = \
 libevtls_extra_core_la_SOURCES = \
 	src/evhttp.c
 
-evtls_cppflags = $(AM_CPPFLAGS) $(LIBEVENT_CORE_CFLAGS) $(OPENSSL_CFLAGS)
+evtls_cppflags = $(AM_CPPFLAGS) -D_GNU_SOURCE $(LIBEVENT_CORE_CFLAGS) $(OPENSSL_CFLAGS)
 
 libevtls_core_la_CPPFLAGS = $(evtls_cppflags)
 libevtls_core_la_CFLAGS = $(AM_CFLAGS) $(EVTLS_VISIBILITY_CFLAGS)

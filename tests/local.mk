@@ -1,9 +1,11 @@
-# A test program for src/NAME.c is tests/test_NAME.c, which defines "Suite *test_suite(void)"
-# (tests/support/check_main.h); its main comes from the support library. To add one:
+# A test program for src/NAME.c is tests/test_NAME.c; its main calls suite_run (tests/support/suite.h).
+# To add one:
 #
 #   check_tests += tests/test_NAME
-#   tests_test_NAME_SOURCES = tests/test_NAME.c
+#   tests_test_NAME_CPPFLAGS = $(test_cppflags)
 #   tests_test_NAME_LDADD = $(test_ldadd)           ($(test_extra_ldadd) with evhttp or evdns)
+#
+# and a _SOURCES line where it is more than that one file. Headers: "x.h" of src/, "support/x.h".
 #
 # A script is one line in script_tests. It passes with exit status 0, skips with 77, and counts as
 # one case, unless it prints TAP ("1..N", "ok 1 - name", "not ok 2 - name", "ok 3 - name # SKIP why").
@@ -12,7 +14,7 @@
 check_tests =
 script_tests =
 
-test_cppflags = $(AM_CPPFLAGS) -I$(top_srcdir)/src -I$(top_srcdir)/tests \
+test_cppflags = $(AM_CPPFLAGS) -D_GNU_SOURCE -I$(top_srcdir)/src -I$(top_srcdir)/tests \
 	$(LIBEVENT_EXTRA_CFLAGS) $(LIBEVENT_PTHREADS_CFLAGS) $(OPENSSL_CFLAGS) $(CHECK_CFLAGS)
 test_libs = $(LIBEVENT_PTHREADS_LIBS) $(LIBEVENT_CORE_LIBS) $(OPENSSL_LIBS) $(CHECK_LIBS) \
 	$(PTHREAD_LIBS)
@@ -24,11 +26,23 @@ test_extra_ldadd = libevtls_testsupport.la libevtls_extra_core.la libevtls_core.
 check_LTLIBRARIES += libevtls_testsupport.la
 libevtls_testsupport_la_CPPFLAGS = $(test_cppflags)
 libevtls_testsupport_la_SOURCES = \
-	tests/support/check_main.c \
-	tests/support/check_main.h
+	tests/support/pki.c \
+	tests/support/pki.h \
+	tests/support/pki_key.c \
+	tests/support/pki_key.h \
+	tests/support/require.c \
+	tests/support/require.h \
+	tests/support/suite.c \
+	tests/support/suite.h \
+	tests/support/tmpdir.c \
+	tests/support/tmpdir.h
+
+check_tests += tests/support/test_support_pki
+tests_support_test_support_pki_CPPFLAGS = $(test_cppflags)
+tests_support_test_support_pki_LDADD = $(test_ldadd)
 
 check_tests += tests/test_version
-tests_test_version_SOURCES = tests/test_version.c
+tests_test_version_CPPFLAGS = $(test_cppflags)
 tests_test_version_LDADD = $(test_ldadd)
 
 # Everything below is machinery.

@@ -4,7 +4,7 @@
 
 #include <evtls/version.h>
 
-#include "support/check_main.h"
+#include "support/suite.h"
 
 START_TEST(version__is_that_of_the_package)
 {
@@ -31,7 +31,7 @@ START_TEST(version__header_and_library_agree)
 }
 END_TEST
 
-Suite *test_suite(void)
+static Suite *version_suite(void)
 {
     Suite *suite = suite_create("version");
     TCase *tcase = tcase_create("version");
@@ -41,4 +41,9 @@ Suite *test_suite(void)
     tcase_add_test(tcase, version__header_and_library_agree);
     suite_add_tcase(suite, tcase);
     return suite;
+}
+
+int main(void)
+{
+    return suite_run(version_suite());
 }

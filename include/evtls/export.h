@@ -1,5 +1,6 @@
 /*
- * EVTLS_EXPORT marks each function that the library exports. Nothing in this header is for programs.
+ * EVTLS_EXPORT marks each function that the library exports. Nothing in this header is for
+ * programs.
  */
 #ifndef EVTLS_EXPORT_H
 #define EVTLS_EXPORT_H

@@ -11,4 +11,10 @@
 /* Runs the suite (which it takes over) as CK_* in the environment says; returns main's status. */
 int suite_run(Suite *suite);
 
+/*
+ * Says that the test that calls it cannot run on this machine, and why; the test then returns at
+ * once. It counts as skipped, not as passed. At most one call a test.
+ */
+void test_skip(const char *why);
+
 #endif
