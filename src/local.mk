@@ -7,8 +7,16 @@
 
 evtlsincludedir = $(includedir)/evtls
 evtlsinclude_HEADERS = \
+	include/evtls/bufferevent.h \
+	include/evtls/certificate.h \
+	include/evtls/context.h \
+	include/evtls/engine.h \
+	include/evtls/error.h \
+	include/evtls/evhttp.h \
 	include/evtls/evtls.h \
 	include/evtls/export.h \
+	include/evtls/openssl.h \
+	include/evtls/session.h \
 	include/evtls/version.h
 
 pkgconfigdir = $(libdir)/pkgconfig

@@ -14,7 +14,7 @@
 check_tests =
 script_tests =
 
-test_cppflags = $(AM_CPPFLAGS) -D_GNU_SOURCE -I$(top_srcdir)/src -I$(top_srcdir)/tests \
+test_cppflags = $(AM_CPPFLAGS) -D_GNU_SOURCE -iquote $(top_srcdir)/src -I$(top_srcdir)/tests \
 	$(LIBEVENT_EXTRA_CFLAGS) $(LIBEVENT_PTHREADS_CFLAGS) $(OPENSSL_CFLAGS) $(CHECK_CFLAGS)
 test_libs = $(LIBEVENT_PTHREADS_LIBS) $(LIBEVENT_CORE_LIBS) $(OPENSSL_LIBS) $(CHECK_LIBS) \
 	$(PTHREAD_LIBS)
