@@ -26,6 +26,8 @@ test_extra_ldadd = libevtls_testsupport.la libevtls_extra_core.la libevtls_core.
 check_LTLIBRARIES += libevtls_testsupport.la
 libevtls_testsupport_la_CPPFLAGS = $(test_cppflags)
 libevtls_testsupport_la_SOURCES = \
+	tests/support/peer.c \
+	tests/support/peer.h \
 	tests/support/pki.c \
 	tests/support/pki.h \
 	tests/support/pki_key.c \
@@ -36,6 +38,10 @@ libevtls_testsupport_la_SOURCES = \
 	tests/support/suite.h \
 	tests/support/tmpdir.c \
 	tests/support/tmpdir.h
+
+check_tests += tests/support/test_support_peer
+tests_support_test_support_peer_CPPFLAGS = $(test_cppflags)
+tests_support_test_support_peer_LDADD = $(test_ldadd)
 
 check_tests += tests/support/test_support_pki
 tests_support_test_support_pki_CPPFLAGS = $(test_cppflags)

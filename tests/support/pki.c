@@ -134,8 +134,8 @@ static void add_san(X509 *cert, const struct pki_spec *spec)
     for (size_t i = 0; i < spec->n_raw_san; i++)
         push_san(names, spec->raw_san[i].kind, spec->raw_san[i].data, spec->raw_san[i].len);
     if (sk_GENERAL_NAME_num(names) > 0)
-        support_require(X509_add1_ext_i2d(cert, NID_subject_alt_name, names, critical,
-                                          X509V3_ADD_APPEND) == 1);
+        support_require(
+            X509_add1_ext_i2d(cert, NID_subject_alt_name, names, critical, X509V3_ADD_APPEND) == 1);
     GENERAL_NAMES_free(names);
     free(copy);
 }
@@ -180,16 +180,16 @@ static void add_extensions(X509 *cert, X509 *issuer, const struct pki_spec *spec
 
     X509V3_set_ctx_nodb(&ctx);
     X509V3_set_ctx(&ctx, issuer, cert, NULL, NULL, 0);
-    add_ext(cert, &ctx, NID_basic_constraints,
-            or_default(spec->basic_constraints,
-                       spec->ca ? "critical,CA:TRUE" : "critical,CA:FALSE"));
+    add_ext(
+        cert, &ctx, NID_basic_constraints,
+        or_default(spec->basic_constraints, spec->ca ? "critical,CA:TRUE" : "critical,CA:FALSE"));
     add_ext(cert, &ctx, NID_key_usage,
-            or_default(spec->key_usage, spec->ca ? "critical,keyCertSign,cRLSign"
-                                                 : "critical,digitalSignature"));
+            or_default(spec->key_usage,
+                       spec->ca ? "critical,keyCertSign,cRLSign" : "critical,digitalSignature"));
     add_ext(cert, &ctx, NID_ext_key_usage,
             or_default(spec->eku, spec->ca ? "" : "serverAuth,clientAuth"));
     add_ext(cert, &ctx, NID_subject_key_identifier, or_default(spec->subject_key_id, "hash"));
-    /* A self-signed certificate needs none, and "keyid" fails where the issuer has no identifier. */
+    /* A self-signed one needs none, and "keyid" fails where the issuer has no identifier. */
     if (issuer == cert || X509_get0_subject_key_id(issuer) == NULL)
         aki = "";
     add_ext(cert, &ctx, NID_authority_key_identifier, or_default(spec->authority_key_id, aki));
@@ -284,8 +284,8 @@ struct pki_ident *pki_issue(struct pki *pki, const struct pki_spec *spec)
     ident->next = pki->idents;
     pki->idents = ident;
     ident->issuer = find_issuer(pki, spec, ident);
-    ident->key = spec->key != NULL ? pki_key_ref(spec->key)
-                                   : pki_key_get(spec->key_kind, spec->fresh_key);
+    ident->key =
+        spec->key != NULL ? pki_key_ref(spec->key) : pki_key_get(spec->key_kind, spec->fresh_key);
     issuer = ident->issuer == ident ? cert : ident->issuer->cert;
 
     support_require(X509_set_version(cert, X509_VERSION_3) == 1);
@@ -311,10 +311,9 @@ struct pki *pki_new(void)
         pki, &(struct pki_spec){.by = PKI_BY_SELF, .ca = true, .cn = "Test Root", .org = "Test"});
     pki->other_root = pki_issue(
         pki, &(struct pki_spec){.by = PKI_BY_SELF, .ca = true, .cn = "Other Root", .org = "Test"});
-    pki->intermediate = pki_issue(pki, &(struct pki_spec){.by = PKI_BY_ROOT,
-                                                          .ca = true,
-                                                          .cn = "Test Intermediate",
-                                                          .org = "Test"});
+    pki->intermediate = pki_issue(
+        pki, &(struct pki_spec){
+                 .by = PKI_BY_ROOT, .ca = true, .cn = "Test Intermediate", .org = "Test"});
     return pki;
 }
 
@@ -510,8 +509,7 @@ static void add_revoked(X509_CRL *crl, const struct pki_ident *ident, const ASN1
     X509_REVOKED *entry = X509_REVOKED_new();
 
     support_require(entry != NULL);
-    support_require(
-        X509_REVOKED_set_serialNumber(entry, X509_get_serialNumber(ident->cert)) == 1);
+    support_require(X509_REVOKED_set_serialNumber(entry, X509_get_serialNumber(ident->cert)) == 1);
     support_require(X509_REVOKED_set_revocationDate(entry, (ASN1_TIME *)when) == 1);
     support_require(X509_CRL_add0_revoked(crl, entry) == 1);
 }

@@ -79,14 +79,15 @@ struct pki_spec {
     size_t n_raw_san;
 
     /* Extensions in the words of openssl's x509v3_config(5). Defaults, leaf and CA:
-     * critical,CA:FALSE / critical,CA:TRUE; critical,digitalSignature / critical,keyCertSign,cRLSign;
-     * serverAuth,clientAuth / none; hash; keyid. */
+     * critical,CA:FALSE / critical,CA:TRUE; critical,digitalSignature /
+     * critical,keyCertSign,cRLSign; serverAuth,clientAuth / none; hash; keyid. */
     const char *basic_constraints;
     const char *key_usage;
     const char *eku;
     const char *subject_key_id;
     const char *authority_key_id;
-    const char *const *extensions; /* more of them, "nameConstraints=permitted;DNS:a.test", NULL last */
+    /* More of them, "nameConstraints=permitted;DNS:a.test", with a NULL at the end. */
+    const char *const *extensions;
 
     long not_before; /* seconds from now; both zero: a day ago .. in a year */
     long not_after;
@@ -119,7 +120,8 @@ EVP_PKEY *pki_key(const struct pki_ident *ident);
 STACK_OF(X509) * pki_chain(const struct pki_ident *ident);
 
 /* The same as PEM text: the certificate; the certificate and its chain, as a server's file has
- * them; the key as PKCS#8; the key encrypted with PKI_PASSWORD; key, certificate and chain in one. */
+ * them; the key as PKCS#8; the key encrypted with PKI_PASSWORD; and key, certificate and chain
+ * in one. */
 const char *pki_cert_pem(struct pki_ident *ident);
 const char *pki_chain_pem(struct pki_ident *ident);
 const char *pki_key_pem(struct pki_ident *ident);

@@ -9,8 +9,7 @@
 
 #include <stdbool.h>
 
-#define support_require(condition)                                                                 \
-    support_require_at((condition), #condition, __FILE__, __LINE__)
+#define support_require(condition) support_require_at((condition), #condition, __FILE__, __LINE__)
 
 /* Prints and aborts where ok is false. */
 void support_require_at(bool ok, const char *what, const char *file, int line);

@@ -83,11 +83,7 @@ static const struct verdict {
      NULL,
      0,
      X509_V_ERR_CERT_NOT_YET_VALID},
-    {"unrelated root",
-     {.by = PKI_BY_OTHER},
-     NULL,
-     0,
-     X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY},
+    {"unrelated root", {.by = PKI_BY_OTHER}, NULL, 0, X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY},
     {"self-signed", {.by = PKI_BY_SELF}, NULL, 0, X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT},
     {"client only", {.eku = PKI_EKU_CLIENT}, NULL, 0, X509_V_ERR_INVALID_PURPOSE},
     {"server only, as client",
@@ -96,11 +92,7 @@ static const struct verdict {
      X509_PURPOSE_SSL_CLIENT,
      X509_V_ERR_INVALID_PURPOSE},
     {"no usage named", {.eku = PKI_EKU_NONE}, NULL, X509_PURPOSE_SSL_CLIENT, X509_V_OK},
-    {"bad signature",
-     {.corrupt_signature = true},
-     NULL,
-     0,
-     X509_V_ERR_CERT_SIGNATURE_FAILURE},
+    {"bad signature", {.corrupt_signature = true}, NULL, 0, X509_V_ERR_CERT_SIGNATURE_FAILURE},
 };
 
 START_TEST(pki__verdicts)
@@ -166,11 +158,12 @@ START_TEST(pki__extensions_can_be_given)
     struct pki_ident *ca =
         pki_issue(pki, &(struct pki_spec){.ca = true, .cn = "b only", .extensions = constrained});
     struct pki_ident *bad_ca =
-        pki_issue(pki, &(struct pki_spec){.ca = true, .basic_constraints = "critical,CA:FALSE",
+        pki_issue(pki, &(struct pki_spec){.ca = true,
+                                          .basic_constraints = "critical,CA:FALSE",
                                           .key_usage = "critical,digitalSignature"});
     struct pki_ident *a = pki_issue(pki, &(struct pki_spec){.issuer = ca, .san = "DNS:a.test"});
-    struct pki_ident *b = pki_issue(pki, &(struct pki_spec){.issuer = ca, .san = "DNS:b.test",
-                                                            .cn = "b.test"});
+    struct pki_ident *b =
+        pki_issue(pki, &(struct pki_spec){.issuer = ca, .san = "DNS:b.test", .cn = "b.test"});
     struct pki_ident *c = pki_issue(pki, &(struct pki_spec){.issuer = bad_ca});
 
     ck_assert_int_eq(verify(a, (struct verify_args){0}), X509_V_ERR_PERMITTED_VIOLATION);
@@ -185,8 +178,8 @@ START_TEST(pki__given_key_is_used)
     struct pki_ident *renewed = pki_issue(pki, &(struct pki_spec){.key = pki_key(first)});
     struct pki_ident *rsa1 = pki_issue(pki, &(struct pki_spec){.key_kind = PKI_KEY_RSA_1024});
     struct pki_ident *rsa2 = pki_issue(pki, &(struct pki_spec){.key_kind = PKI_KEY_RSA_1024});
-    struct pki_ident *rsa3 = pki_issue(
-        pki, &(struct pki_spec){.key_kind = PKI_KEY_RSA_1024, .fresh_key = true});
+    struct pki_ident *rsa3 =
+        pki_issue(pki, &(struct pki_spec){.key_kind = PKI_KEY_RSA_1024, .fresh_key = true});
 
     ck_assert_int_eq(X509_check_private_key(pki_cert(renewed), pki_key(first)), 1);
     ck_assert_int_ne(X509_cmp(pki_cert(first), pki_cert(renewed)), 0);
