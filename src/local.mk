@@ -25,6 +25,7 @@ pkgconfig_DATA = evtls.pc evtls_extra.pc
 noinst_LTLIBRARIES += libevtls_core.la libevtls_extra_core.la
 
 libevtls_core_la_SOURCES = \
+	src/private.h \
 	src/version.c
 
 libevtls_extra_core_la_SOURCES = \

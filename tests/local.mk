@@ -12,7 +12,9 @@
 # Scripts find the sources in $srcdir and run in the build folder.
 
 check_tests =
-script_tests =
+script_tests = \
+	tests/check-headers \
+	tests/check-includes
 
 test_cppflags = $(AM_CPPFLAGS) -D_GNU_SOURCE -iquote $(top_srcdir)/src -I$(top_srcdir)/tests \
 	$(LIBEVENT_EXTRA_CFLAGS) $(LIBEVENT_PTHREADS_CFLAGS) $(OPENSSL_CFLAGS) $(CHECK_CFLAGS)
@@ -55,7 +57,10 @@ tests_test_version_LDADD = $(test_ldadd)
 
 AM_TESTS_ENVIRONMENT = srcdir='$(srcdir)'; export srcdir; \
 	top_srcdir='$(top_srcdir)'; export top_srcdir; \
-	CC='$(CC)'; export CC; NM='$(NM)'; export NM; AWK='$(AWK)'; export AWK;
+	CC='$(CC)'; export CC; CXX='$(CXX)'; export CXX; NM='$(NM)'; export NM; \
+	AWK='$(AWK)'; export AWK; PACKAGE_VERSION='$(PACKAGE_VERSION)'; export PACKAGE_VERSION; \
+	LIBEVENT_CFLAGS='$(LIBEVENT_CORE_CFLAGS) $(LIBEVENT_EXTRA_CFLAGS)'; export LIBEVENT_CFLAGS; \
+	OPENSSL_CFLAGS='$(OPENSSL_CFLAGS)'; export OPENSSL_CFLAGS;
 LOG_DRIVER = $(SHELL) $(top_srcdir)/tests/driver
 
 if HAVE_CHECK

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * EVTLS_EXPORT marks each function that the library exports. Nothing in this header is for
  * programs.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Which release of evtls a program was compiled against, and which one is running.
  *
