@@ -12,7 +12,8 @@
 
 struct evtls_hostname {
     bool is_ip;
-    char text[256]; /* lower case; no trailing dot, brackets or zone; an address in canonical form */
+    /* Lower case, without a trailing dot, brackets or zone; an address in canonical form. */
+    char text[256];
 };
 
 /* Normalises name, or EVTLS_ERR_USAGE as evtls_engine_set_server_hostname lists. */

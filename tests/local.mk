@@ -14,7 +14,8 @@
 check_tests =
 script_tests = \
 	tests/check-headers \
-	tests/check-includes
+	tests/check-includes \
+	tests/check-style
 
 test_cppflags = $(AM_CPPFLAGS) -D_GNU_SOURCE -iquote $(top_srcdir)/src -I$(top_srcdir)/tests \
 	$(LIBEVENT_EXTRA_CFLAGS) $(LIBEVENT_PTHREADS_CFLAGS) $(OPENSSL_CFLAGS) $(CHECK_CFLAGS)
