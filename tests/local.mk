@@ -29,6 +29,16 @@ test_extra_ldadd = libevtls_testsupport.la libevtls_extra_core.la libevtls_core.
 check_LTLIBRARIES += libevtls_testsupport.la
 libevtls_testsupport_la_CPPFLAGS = $(test_cppflags)
 libevtls_testsupport_la_SOURCES = \
+	tests/support/faults.c \
+	tests/support/faults.h \
+	tests/support/faults_calls.c \
+	tests/support/faults_calls.h \
+	tests/support/forked_peer.c \
+	tests/support/forked_peer.h \
+	tests/support/loop.c \
+	tests/support/loop.h \
+	tests/support/net.c \
+	tests/support/net.h \
 	tests/support/peer.c \
 	tests/support/peer.h \
 	tests/support/pki.c \
@@ -41,6 +51,14 @@ libevtls_testsupport_la_SOURCES = \
 	tests/support/suite.h \
 	tests/support/tmpdir.c \
 	tests/support/tmpdir.h
+
+check_tests += tests/support/test_support_faults
+tests_support_test_support_faults_CPPFLAGS = $(test_cppflags)
+tests_support_test_support_faults_LDADD = $(test_ldadd)
+
+check_tests += tests/support/test_support_loop
+tests_support_test_support_loop_CPPFLAGS = $(test_cppflags)
+tests_support_test_support_loop_LDADD = $(test_ldadd)
 
 check_tests += tests/support/test_support_peer
 tests_support_test_support_peer_CPPFLAGS = $(test_cppflags)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * A plain OpenSSL peer without I/O: the other side of a connection under test.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 #include "pki.h"
 
 #include <arpa/inet.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 #include "pki_key.h"
 
 #include <openssl/rsa.h>

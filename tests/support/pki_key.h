@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Keys of the test PKI. RSA keys take long to make, so each kind is made once a process and shared
  * unless a fresh one is asked for; the others are always fresh.
