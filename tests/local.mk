@@ -50,7 +50,9 @@ libevtls_testsupport_la_SOURCES = \
 	tests/support/suite.c \
 	tests/support/suite.h \
 	tests/support/tmpdir.c \
-	tests/support/tmpdir.h
+	tests/support/tmpdir.h \
+	tests/support/vclock.c \
+	tests/support/vclock.h
 
 check_tests += tests/support/test_support_faults
 tests_support_test_support_faults_CPPFLAGS = $(test_cppflags)
@@ -59,6 +61,10 @@ tests_support_test_support_faults_LDADD = $(test_ldadd)
 check_tests += tests/support/test_support_loop
 tests_support_test_support_loop_CPPFLAGS = $(test_cppflags)
 tests_support_test_support_loop_LDADD = $(test_ldadd)
+
+check_tests += tests/support/test_support_vclock
+tests_support_test_support_vclock_CPPFLAGS = $(test_cppflags)
+tests_support_test_support_vclock_LDADD = $(test_ldadd)
 
 check_tests += tests/support/test_support_peer
 tests_support_test_support_peer_CPPFLAGS = $(test_cppflags)
