@@ -13,6 +13,7 @@
 
 check_tests =
 script_tests = \
+	tests/check-driver \
 	tests/check-headers \
 	tests/check-includes \
 	tests/check-style
