@@ -52,6 +52,9 @@ char *evtls_escape(char *dst, size_t size, const char *src, size_t len);
 void evtls_ossl_mnemonics(unsigned long code, char *library, size_t library_size, char *reason,
                           size_t reason_size);
 
+/* The alert that an error code stands for ("received a fatal alert"), or -1. */
+int evtls_ossl_alert(unsigned long code);
+
 /* Empties the thread's OpenSSL error queue; cheap when it is empty. */
 void evtls_ossl_clear_queue(void);
 

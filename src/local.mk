@@ -25,7 +25,19 @@ pkgconfig_DATA = evtls.pc evtls_extra.pc
 noinst_LTLIBRARIES += libevtls_core.la libevtls_extra_core.la
 
 libevtls_core_la_SOURCES = \
+	src/certificate.h \
+	src/compat.h \
+	src/error.c \
+	src/error.h \
+	src/identity.h \
+	src/keylog.h \
+	src/library.c \
+	src/library.h \
+	src/ossl_names.c \
 	src/private.h \
+	src/trust.h \
+	src/utf8.c \
+	src/utf8.h \
 	src/version.c
 
 libevtls_extra_core_la_SOURCES = \

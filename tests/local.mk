@@ -75,6 +75,14 @@ check_tests += tests/support/test_support_pki
 tests_support_test_support_pki_CPPFLAGS = $(test_cppflags)
 tests_support_test_support_pki_LDADD = $(test_ldadd)
 
+check_tests += tests/test_error
+tests_test_error_CPPFLAGS = $(test_cppflags)
+tests_test_error_LDADD = $(test_ldadd)
+
+check_tests += tests/test_library
+tests_test_library_CPPFLAGS = $(test_cppflags)
+tests_test_library_LDADD = $(test_ldadd)
+
 check_tests += tests/test_version
 tests_test_version_CPPFLAGS = $(test_cppflags)
 tests_test_version_LDADD = $(test_ldadd)
