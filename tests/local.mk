@@ -30,6 +30,11 @@ test_extra_ldadd = libevtls_testsupport.la libevtls_extra_core.la libevtls_core.
 check_LTLIBRARIES += libevtls_testsupport.la
 libevtls_testsupport_la_CPPFLAGS = $(test_cppflags)
 libevtls_testsupport_la_SOURCES = \
+	tests/support/alloc_faults.c \
+	tests/support/alloc_faults.h \
+	tests/support/alloc_guard.c \
+	tests/support/alloc_guard.h \
+	tests/support/alloc_wrap.c \
 	tests/support/faults.c \
 	tests/support/faults.h \
 	tests/support/faults_calls.c \
@@ -54,6 +59,16 @@ libevtls_testsupport_la_SOURCES = \
 	tests/support/tmpdir.h \
 	tests/support/vclock.c \
 	tests/support/vclock.h
+
+# A program whose allocations fail (support/alloc_faults.h) has _LDFLAGS = $(alloc_faults_ldflags).
+alloc_faults_ldflags = $(AM_LDFLAGS) \
+	-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=strndup \
+	-Wl,--wrap=asprintf,--wrap=vasprintf,--wrap=__asprintf_chk,--wrap=__vasprintf_chk
+
+check_tests += tests/support/test_support_alloc
+tests_support_test_support_alloc_CPPFLAGS = $(test_cppflags)
+tests_support_test_support_alloc_LDADD = $(test_ldadd)
+tests_support_test_support_alloc_LDFLAGS = $(alloc_faults_ldflags)
 
 check_tests += tests/support/test_support_faults
 tests_support_test_support_faults_CPPFLAGS = $(test_cppflags)

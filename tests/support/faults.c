@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include "alloc_faults.h"
 #include "faults_calls.h"
 #include "require.h"
 
@@ -68,8 +69,11 @@ static struct faults *lookup(int fd)
 
 struct faults *faults_attach(int fd)
 {
-    struct faults *f = calloc(1, sizeof *f);
+    struct faults *f;
 
+    alloc_faults_pause();
+    f = calloc(1, sizeof *f);
+    alloc_faults_resume();
     support_require(f != NULL && fd >= 0 && fd < MAX_FD);
     pthread_mutex_lock(&lock);
     support_require(attached[fd] == NULL);
@@ -353,8 +357,10 @@ void faults_after_write(int fd, const struct iovec *iov, size_t len)
     f = lookup(fd);
     if (f != NULL)
         f->bytes[FAULTS_WRITE] += len;
+    alloc_faults_pause();
     if (iov != NULL)
         look_at(f, marker[0] != '\0' ? tail_of(fd) : NULL, iov, len);
+    alloc_faults_resume();
     pthread_mutex_unlock(&lock);
 }
 

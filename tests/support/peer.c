@@ -6,6 +6,7 @@
 
 #include <openssl/err.h>
 
+#include "alloc_faults.h"
 #include "require.h"
 
 struct peer {
@@ -222,8 +223,10 @@ static void set_client(SSL *ssl, const struct peer_options *options)
 
 struct peer *peer_new(const struct peer_options *options)
 {
-    struct peer *peer = calloc(1, sizeof *peer);
+    struct peer *peer;
 
+    alloc_faults_pause();
+    peer = calloc(1, sizeof *peer);
     support_require(peer != NULL);
     peer->alert_received = -1;
     peer->alert_sent = -1;
@@ -246,6 +249,7 @@ struct peer *peer_new(const struct peer_options *options)
         SSL_set_accept_state(peer->ssl);
     else
         set_client(peer->ssl, options);
+    alloc_faults_resume();
     return peer;
 }
 
@@ -266,8 +270,10 @@ void peer_feed(struct peer *peer, const void *data, size_t len)
 {
     size_t written = 0;
 
+    alloc_faults_pause();
     if (len > 0)
         support_require(BIO_write_ex(peer->in, data, len, &written) == 1 && written == len);
+    alloc_faults_resume();
 }
 
 void peer_feed_eof(struct peer *peer)
@@ -311,7 +317,19 @@ size_t peer_transfer(struct peer *from, struct peer *to, size_t max)
     return total;
 }
 
-/* Steps. */
+/* Steps: between enter and leave, which classify does, no failure injected elsewhere counts. */
+
+static void enter(void)
+{
+    alloc_faults_pause();
+    ERR_clear_error();
+}
+
+static void leave(void)
+{
+    ERR_clear_error();
+    alloc_faults_resume();
+}
 
 static enum peer_result classify(struct peer *peer, int ret)
 {
@@ -335,13 +353,13 @@ static enum peer_result classify(struct peer *peer, int ret)
             result = PEER_EOF;
         break;
     }
-    ERR_clear_error();
+    leave();
     return result;
 }
 
 enum peer_result peer_handshake(struct peer *peer)
 {
-    ERR_clear_error();
+    enter();
     return classify(peer, SSL_do_handshake(peer->ssl));
 }
 
@@ -349,14 +367,14 @@ enum peer_result peer_write(struct peer *peer, const void *data, size_t len)
 {
     size_t written;
 
-    ERR_clear_error();
+    enter();
     return classify(peer, SSL_write_ex(peer->ssl, data, len, &written));
 }
 
 enum peer_result peer_read(struct peer *peer, void *data, size_t size, size_t *len)
 {
     *len = 0;
-    ERR_clear_error();
+    enter();
     return classify(peer, SSL_read_ex(peer->ssl, data, size, len));
 }
 
@@ -364,45 +382,49 @@ enum peer_result peer_shutdown(struct peer *peer)
 {
     int ret;
 
-    ERR_clear_error();
+    enter();
     ret = SSL_shutdown(peer->ssl);
-    if (ret >= 0)
-        return ret == 1 ? PEER_CLOSED : PEER_OK;
-    return classify(peer, ret);
+    if (ret < 0)
+        return classify(peer, ret);
+    leave();
+    return ret == 1 ? PEER_CLOSED : PEER_OK;
 }
 
 enum peer_result peer_key_update(struct peer *peer, bool request)
 {
     int type = request ? SSL_KEY_UPDATE_REQUESTED : SSL_KEY_UPDATE_NOT_REQUESTED;
 
-    ERR_clear_error();
+    enter();
     if (SSL_key_update(peer->ssl, type) != 1)
         return classify(peer, -1);
-    return peer_handshake(peer);
+    return classify(peer, SSL_do_handshake(peer->ssl));
 }
 
 enum peer_result peer_renegotiate(struct peer *peer)
 {
-    ERR_clear_error();
+    enter();
     if (SSL_renegotiate(peer->ssl) != 1)
         return classify(peer, -1);
-    return peer_handshake(peer);
+    return classify(peer, SSL_do_handshake(peer->ssl));
 }
 
 enum peer_result peer_send_ticket(struct peer *peer)
 {
-    ERR_clear_error();
+    enter();
     if (SSL_new_session_ticket(peer->ssl) != 1)
         return classify(peer, -1);
-    return peer_handshake(peer);
+    return classify(peer, SSL_do_handshake(peer->ssl));
 }
 
 static void keep_received(struct peer *peer, const unsigned char *data, size_t len)
 {
     if (peer->received_len + len > peer->received_room) {
         size_t room = (peer->received_len + len) * 2;
-        unsigned char *bigger = realloc(peer->received, room);
+        unsigned char *bigger;
 
+        alloc_faults_pause();
+        bigger = realloc(peer->received, room);
+        alloc_faults_resume();
         support_require(bigger != NULL);
         peer->received = bigger;
         peer->received_room = room;
