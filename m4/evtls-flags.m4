@@ -25,6 +25,7 @@ AC_DEFUN([EVTLS_TRY_LDFLAG], [
   AS_VAR_IF([cache], [yes], [AS_VAR_APPEND([$1], [" $2"])])
   AS_VAR_POPDEF([cache])])
 
+# Messages of a fixed size are cut on purpose, which -Wformat-truncation cannot know.
 AC_DEFUN([EVTLS_WARNINGS], [
   AC_ARG_ENABLE([werror],
     [AS_HELP_STRING([--enable-werror], [treat compiler warnings as errors])],
@@ -32,7 +33,7 @@ AC_DEFUN([EVTLS_WARNINGS], [
   EVTLS_CFLAGS="-std=c11"
   m4_foreach_w([flag], [-Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes
     -Wold-style-definition -Wpointer-arith -Wwrite-strings -Wundef -Wvla -Wformat=2
-    -Wimplicit-fallthrough -Wno-unused-parameter],
+    -Wimplicit-fallthrough -Wno-unused-parameter -Wno-format-truncation],
     [EVTLS_TRY_CFLAG([EVTLS_CFLAGS], flag)])
   AS_IF([test "$enable_werror" != no], [AS_VAR_APPEND([EVTLS_CFLAGS], [" -Werror"])])
   EVTLS_TRY_CFLAG([EVTLS_VISIBILITY_CFLAGS], [-fvisibility=hidden])
