@@ -29,6 +29,8 @@ libevtls_core_la_SOURCES = \
 	src/compat.h \
 	src/error.c \
 	src/error.h \
+	src/hostname.c \
+	src/hostname.h \
 	src/identity.h \
 	src/keylog.h \
 	src/library.c \

@@ -94,6 +94,10 @@ check_tests += tests/test_error
 tests_test_error_CPPFLAGS = $(test_cppflags)
 tests_test_error_LDADD = $(test_ldadd)
 
+check_tests += tests/test_hostname
+tests_test_hostname_CPPFLAGS = $(test_cppflags)
+tests_test_hostname_LDADD = $(test_ldadd)
+
 check_tests += tests/test_library
 tests_test_library_CPPFLAGS = $(test_cppflags)
 tests_test_library_LDADD = $(test_ldadd)
