@@ -53,6 +53,12 @@ libevtls_testsupport_la_SOURCES = \
 	tests/support/pki_key.h \
 	tests/support/require.c \
 	tests/support/require.h \
+	tests/support/rng.c \
+	tests/support/rng.h \
+	tests/support/script.c \
+	tests/support/script.h \
+	tests/support/script_transport.c \
+	tests/support/script_transport.h \
 	tests/support/suite.c \
 	tests/support/suite.h \
 	tests/support/tmpdir.c \
@@ -81,6 +87,10 @@ tests_support_test_support_loop_LDADD = $(test_ldadd)
 check_tests += tests/support/test_support_vclock
 tests_support_test_support_vclock_CPPFLAGS = $(test_cppflags)
 tests_support_test_support_vclock_LDADD = $(test_ldadd)
+
+check_tests += tests/support/test_support_script
+tests_support_test_support_script_CPPFLAGS = $(test_cppflags)
+tests_support_test_support_script_LDADD = $(test_ldadd)
 
 check_tests += tests/support/test_support_peer
 tests_support_test_support_peer_CPPFLAGS = $(test_cppflags)

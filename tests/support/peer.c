@@ -286,6 +286,15 @@ size_t peer_pending(const struct peer *peer)
     return BIO_ctrl_pending(peer->out);
 }
 
+const unsigned char *peer_peek(const struct peer *peer, size_t *len)
+{
+    char *data;
+    long n = BIO_get_mem_data(peer->out, &data);
+
+    *len = n > 0 ? (size_t)n : 0;
+    return (unsigned char *)data;
+}
+
 size_t peer_take(struct peer *peer, void *data, size_t size)
 {
     size_t len = 0;

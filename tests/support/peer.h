@@ -68,8 +68,9 @@ void peer_free(struct peer *peer);
 void peer_feed(struct peer *peer, const void *data, size_t len);
 void peer_feed_eof(struct peer *peer);
 
-/* Ciphertext from the peer: how much waits, and up to size bytes of it taken out. */
+/* Ciphertext from the peer: how much waits, what it is, and up to size bytes of it taken out. */
 size_t peer_pending(const struct peer *peer);
+const unsigned char *peer_peek(const struct peer *peer, size_t *len);
 size_t peer_take(struct peer *peer, void *data, size_t size);
 
 /* Throws the waiting ciphertext away. */
