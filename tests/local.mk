@@ -64,7 +64,9 @@ libevtls_testsupport_la_SOURCES = \
 	tests/support/tmpdir.c \
 	tests/support/tmpdir.h \
 	tests/support/vclock.c \
-	tests/support/vclock.h
+	tests/support/vclock.h \
+	tests/support/wire.c \
+	tests/support/wire.h
 
 # A program whose allocations fail (support/alloc_faults.h) has _LDFLAGS = $(alloc_faults_ldflags).
 alloc_faults_ldflags = $(AM_LDFLAGS) \
@@ -91,6 +93,10 @@ tests_support_test_support_vclock_LDADD = $(test_ldadd)
 check_tests += tests/support/test_support_script
 tests_support_test_support_script_CPPFLAGS = $(test_cppflags)
 tests_support_test_support_script_LDADD = $(test_ldadd)
+
+check_tests += tests/support/test_support_wire
+tests_support_test_support_wire_CPPFLAGS = $(test_cppflags)
+tests_support_test_support_wire_LDADD = $(test_ldadd)
 
 check_tests += tests/support/test_support_peer
 tests_support_test_support_peer_CPPFLAGS = $(test_cppflags)

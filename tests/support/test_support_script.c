@@ -126,6 +126,20 @@ START_TEST(script__made_cuts_are_both_kinds)
 }
 END_TEST
 
+START_TEST(script__streams_differ)
+{
+    struct script script = {.seed = 3, .max_bytes = 1000};
+    struct script_player a, b;
+    unsigned same = 0;
+
+    script_play(&a, &script, 0);
+    script_play(&b, &script, 1);
+    for (int i = 0; i < 100; i++)
+        same += script_next(&a, 1000).max == script_next(&b, 1000).max;
+    ck_assert_uint_lt(same, 50);
+}
+END_TEST
+
 START_TEST(script__odds_are_kept)
 {
     struct script script = {.seed = 3, .again_per_mille = 400, .max_bytes = 8};
@@ -311,6 +325,7 @@ static Suite *support_script_suite(void)
     tcase_add_test(tc, script__the_same_seed_is_the_same_run);
     tcase_add_loop_test(tc, script__cuts_at_the_byte, 0, 25);
     tcase_add_test(tc, script__made_cuts_are_both_kinds);
+    tcase_add_test(tc, script__streams_differ);
     tcase_add_test(tc, script__odds_are_kept);
     tcase_add_test(tc, transport__delays_and_capacity);
     tcase_add_test(tc, transport__ends_as_sockets_do);

@@ -20,7 +20,8 @@
  *
  * Not virtual: waits without an end, sleep and its relatives, timerfd (libevent uses it only for
  * EVENT_BASE_FLAG_PRECISE_TIMER), waits on condition variables. For one loop thread. Disabling sets
- * the clock back, so no event base made under it may live longer.
+ * the clock back, so no event base made under it may live longer. A test disables it before it
+ * returns: Check measures tests by this clock and cannot count more than an hour.
  */
 #ifndef EVTLS_TESTS_SUPPORT_VCLOCK_H
 #define EVTLS_TESTS_SUPPORT_VCLOCK_H
