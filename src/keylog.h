@@ -14,7 +14,7 @@ struct evtls_keylog;
 
 /*
  * Opens path for appending; a new file gets mode 0600, an empty one a first line that says what
- * it is. NULL with EVTLS_ERR_CONFIG (path, sys_errno; not a regular file, FIFO or character
+ * it is. NULL with EVTLS_ERR_CONFIG (path, sys_errno; neither a regular file nor a character
  * device), EVTLS_ERR_USAGE (NULL or empty) or EVTLS_ERR_NOMEM.
  */
 struct evtls_keylog *evtls_keylog_open(const char *path, struct evtls_error *err);

@@ -25,6 +25,7 @@ pkgconfig_DATA = evtls.pc evtls_extra.pc
 noinst_LTLIBRARIES += libevtls_core.la libevtls_extra_core.la
 
 libevtls_core_la_SOURCES = \
+	src/certificate.c \
 	src/certificate.h \
 	src/compat.h \
 	src/error.c \
@@ -32,6 +33,7 @@ libevtls_core_la_SOURCES = \
 	src/hostname.c \
 	src/hostname.h \
 	src/identity.h \
+	src/keylog.c \
 	src/keylog.h \
 	src/library.c \
 	src/library.h \

@@ -106,6 +106,10 @@ check_tests += tests/support/test_support_pki
 tests_support_test_support_pki_CPPFLAGS = $(test_cppflags)
 tests_support_test_support_pki_LDADD = $(test_ldadd)
 
+check_tests += tests/test_certificate
+tests_test_certificate_CPPFLAGS = $(test_cppflags)
+tests_test_certificate_LDADD = $(test_ldadd)
+
 check_tests += tests/test_error
 tests_test_error_CPPFLAGS = $(test_cppflags)
 tests_test_error_LDADD = $(test_ldadd)
@@ -113,6 +117,10 @@ tests_test_error_LDADD = $(test_ldadd)
 check_tests += tests/test_hostname
 tests_test_hostname_CPPFLAGS = $(test_cppflags)
 tests_test_hostname_LDADD = $(test_ldadd)
+
+check_tests += tests/test_keylog
+tests_test_keylog_CPPFLAGS = $(test_cppflags)
+tests_test_keylog_LDADD = $(test_ldadd)
 
 check_tests += tests/test_library
 tests_test_library_CPPFLAGS = $(test_cppflags)
