@@ -81,6 +81,21 @@ START_TEST(hello__is_answered)
 }
 END_TEST
 
+/* RFC 8701: both bytes alike, with 0xa below. The list of suites begins at byte 73. */
+START_TEST(hello__grease_values_are_reserved_ones)
+{
+    for (unsigned value = 0; value < 16; value++) {
+        struct hello hello = {.grease = true, .grease_value = (uint8_t)value};
+        size_t len;
+        unsigned char *message = hello_message(&hello, &len);
+
+        ck_assert_uint_eq(message[73], value << 4 | 0x0a);
+        ck_assert_uint_eq(message[74], message[73]);
+        free(message);
+    }
+}
+END_TEST
+
 START_TEST(hello__records_can_lie)
 {
     size_t len;
@@ -213,6 +228,7 @@ static Suite *support_raw_suite(void)
 
     tcase_add_unchecked_fixture(tc, set_up, tear_down);
     tcase_add_loop_test(tc, hello__is_answered, 0, sizeof rows / sizeof rows[0]);
+    tcase_add_test(tc, hello__grease_values_are_reserved_ones);
     tcase_add_test(tc, hello__records_can_lie);
     tcase_add_loop_test(tc, seal__records_are_accepted, 0, 4);
     tcase_add_loop_test(tc, seal__broken_record_is_refused, 0, 2);
