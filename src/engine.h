@@ -73,6 +73,12 @@ void evtls_engine_fail(struct evtls_engine *engine, const struct evtls_error *er
  */
 struct evtls_session *evtls_engine_take_session(struct evtls_engine *engine);
 
+/* True when evtls_engine_take_session would give one. */
+bool evtls_engine_has_new_session(const struct evtls_engine *engine);
+
+/* True when the peer's close_notify was read. */
+bool evtls_engine_got_close_notify(const struct evtls_engine *engine);
+
 /* True while a call of the engine is running on this or another stack frame. */
 bool evtls_engine_is_busy(const struct evtls_engine *engine);
 

@@ -10,6 +10,8 @@
 
 #include <evtls/error.h>
 
+#include "private.h"
+
 #if defined(__GNUC__)
 #define EVTLS_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 #else
@@ -17,12 +19,12 @@
 #endif
 
 /* A failure of our own finding. */
-int evtls_error_set(struct evtls_error *err, enum evtls_status status, const char *fmt, ...)
-    EVTLS_PRINTF(3, 4);
+EVTLS_PRIVATE int evtls_error_set(struct evtls_error *err, enum evtls_status status,
+                                  const char *fmt, ...) EVTLS_PRINTF(3, 4);
 
 /* A failed system call: the message gets ": " and the text of sys_errno. */
-int evtls_error_set_errno(struct evtls_error *err, enum evtls_status status, int sys_errno,
-                          const char *fmt, ...) EVTLS_PRINTF(4, 5);
+EVTLS_PRIVATE int evtls_error_set_errno(struct evtls_error *err, enum evtls_status status,
+                                        int sys_errno, const char *fmt, ...) EVTLS_PRINTF(4, 5);
 
 /*
  * A failed OpenSSL call: takes library, reason and code from the first entry of the thread's

@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "config.h"
+
+#include "bev.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+#define OPS_TO_CONN(table)                                                                         \
+    ((struct evtls_bev *)((char *)(uintptr_t)(table)-offsetof(struct evtls_bev, ops)))
+
+/* ---- Finding the connection --------------------------------------------------------------- */
+
+static bool is_ours(const struct bufferevent *bev)
+{
+    return bev->be_ops->type == evtls_bev_type;
+}
+
+struct evtls_bev *evtls_bev_from(const struct bufferevent *bev)
+{
+    return OPS_TO_CONN(bev->be_ops);
+}
+
+struct evtls_bev *evtls_bev_lock(struct bufferevent *bev)
+{
+    if (!bev) {
+        return NULL;
+    }
+    bufferevent_lock(bev);
+    if (!is_ours(bev)) {
+        bufferevent_unlock(bev);
+        return NULL;
+    }
+    return evtls_bev_from(bev);
+}
+
+void evtls_bev_unlock(struct evtls_bev *conn)
+{
+    bufferevent_unlock(conn->bev);
+}
+
+/* The buffers of a bufferevent share its lock. */
+struct evtls_bev *evtls_bev_enter(struct bufferevent *bev)
+{
+    evbuffer_lock(bev->output);
+    if (is_ours(bev) && evtls_bev_from(bev)->phase != EVTLS_BEV_DEAD) {
+        bufferevent_incref(bev);
+        return evtls_bev_from(bev);
+    }
+    evbuffer_unlock(bev->output);
+    return NULL;
+}
+
+void evtls_bev_leave(struct evtls_bev *conn)
+{
+    struct bufferevent *bev = conn->bev;
+    struct evbuffer *output = bev->output;
+
+    evtls_bev_tell(conn);
+    if (conn->phase != EVTLS_BEV_DEAD) {
+        if (conn->read_again || conn->tell) {
+            evtls_bev_queue(conn);
+        }
+        evtls_bev_settle(conn);
+    }
+    bufferevent_decref(bev);
+    evbuffer_unlock(output);
+}
+
+void evtls_bev_queue(struct evtls_bev *conn)
+{
+    if (conn->phase != EVTLS_BEV_DEAD) {
+        evtls_base_enqueue(conn->shared, conn);
+    }
+}
+
+void evtls_bev_work(struct evtls_bev *conn)
+{
+    struct bufferevent *bev = conn->bev;
+
+    if (evtls_bev_enter(bev)) {
+        conn->tell_now = true;
+        if (!conn->tell) {
+            conn->read_again = false;
+            evtls_bev_read(conn);
+            evtls_bev_flush(conn);
+            evtls_bev_go_on_ending(conn);
+        }
+        evtls_bev_leave(conn);
+        conn->tell_now = false;
+    }
+    bufferevent_decref(bev);
+}
+
+evutil_socket_t evtls_bev_get_fd(const struct evtls_bev *conn)
+{
+    return event_get_fd(&conn->bev->ev_read);
+}
+
+/* ---- The descriptor ----------------------------------------------------------------------- */
+
+/* libevent's finaliser wants these flags, and the bufferevent as the argument. */
+static void assign_events(struct evtls_bev *conn, evutil_socket_t fd, int priority)
+{
+    struct bufferevent *bev = conn->bev;
+    struct event_base *base = bev->ev_base;
+
+    event_del(&bev->ev_read);
+    event_del(&bev->ev_write);
+    event_del(&conn->ev_send);
+    event_assign(&bev->ev_read, base, fd, EV_READ | EV_PERSIST | EV_FINALIZE, evtls_bev_on_readable,
+                 bev);
+    event_assign(&bev->ev_write, base, -1, EV_WRITE | EV_PERSIST | EV_FINALIZE,
+                 evtls_bev_on_write_timeout, bev);
+    event_assign(&conn->ev_send, base, fd, EV_WRITE | EV_PERSIST | EV_FINALIZE,
+                 evtls_bev_on_sendable, bev);
+    event_priority_set(&bev->ev_read, priority);
+    event_priority_set(&bev->ev_write, priority);
+    event_priority_set(&conn->ev_send, priority);
+    conn->reading = EVTLS_BEV_READING_OFF;
+    conn->sending_on = false;
+}
+
+/* Remembers which socket the number means, where the program may close it before us. */
+static void remember_identity(struct evtls_bev *conn, evutil_socket_t fd)
+{
+    struct stat st;
+
+    conn->fork_count = evtls_bev_get_fork_count();
+    if (!(conn->options & BEV_OPT_CLOSE_ON_FREE) && fstat(fd, &st) == 0) {
+        conn->fd_dev = st.st_dev;
+        conn->fd_ino = st.st_ino;
+    }
+}
+
+static void attach_fd(struct evtls_bev *conn, evutil_socket_t fd, int priority)
+{
+    int on = 1;
+
+    assign_events(conn, fd, priority);
+    if (fd < 0) {
+        conn->phase = EVTLS_BEV_NO_FD;
+        return;
+    }
+    evutil_make_socket_nonblocking(fd);
+    /* Records go out a loop turn at a time; Nagle's delay would only hold the last one back. */
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    remember_identity(conn, fd);
+    conn->phase = EVTLS_BEV_HANDSHAKE;
+    evtls_bev_start_deadline(conn);
+    if (conn->role == EVTLS_CLIENT) {
+        evtls_bev_queue(conn);
+    }
+    evtls_bev_settle(conn);
+}
+
+/* Forgets everything about the connection so far; nothing is sent or told any more. */
+static void detach_fd(struct evtls_bev *conn)
+{
+    evtls_bev_stop_timer(conn);
+    evtls_bev_drop_output(conn);
+    evtls_bev_drop_input(conn);
+    evtls_engine_reset(conn->engine);
+    conn->generation++;
+    evbuffer_unfreeze(conn->bev->output, 0);
+    conn->ending = EVTLS_BEV_NO_END;
+    conn->tell = 0;
+    conn->write_errno = 0;
+    conn->failing_bytes = 0;
+    conn->first_sent = false;
+    conn->close_sent = false;
+    conn->read_ended = false;
+    conn->told_end = false;
+    conn->fin_sent = false;
+    conn->write_asked = false;
+    conn->read_again = false;
+    conn->plain_blocked = false;
+    memset(&conn->in, 0, sizeof(conn->in));
+}
+
+/*
+ * libevent's own SET_FD with -1 cancels a lookup under way. Ours follows under the same lock, so
+ * that no order of calls ever leaves libevent's handlers, which send plaintext, on a descriptor.
+ */
+static int set_fd(struct evtls_bev *conn, evutil_socket_t fd)
+{
+    union evtls_bev_ctrl_data none = {.fd = -1};
+    int priority = bufferevent_get_priority(conn->bev); /* assigning an event resets it */
+
+    if (evtls_engine_is_busy(conn->engine)) {
+        return -1;
+    }
+    detach_fd(conn);
+    event_del(&conn->ev_send);
+    conn->bev->be_ops = conn->socket_ops;
+    conn->socket_ops->ctrl(conn->bev, EVTLS_BEV_SET_FD, &none);
+    conn->bev->be_ops = &conn->ops;
+    attach_fd(conn, fd, priority);
+    return 0;
+}
+
+/* ---- Operations that libevent calls ------------------------------------------------------- */
+
+/* The program has let go: nothing is told any more, and nothing of ours stays in the loop. */
+static void die(struct evtls_bev *conn)
+{
+    if (conn->phase == EVTLS_BEV_DEAD) {
+        return;
+    }
+    memset(&conn->cb, 0, sizeof(conn->cb));
+    evtls_bev_farewell(conn);
+    conn->phase = EVTLS_BEV_DEAD;
+    conn->tell = 0;
+    if (conn->counted) {
+        evtls_base_count_closing(conn->shared, -1);
+        conn->counted = false;
+    }
+    evtls_bev_stop_timer(conn);
+    event_del(&conn->bev->ev_read);
+    event_del(&conn->bev->ev_write);
+    event_del(&conn->ev_send);
+}
+
+static int op_ctrl(struct bufferevent *bev, int op, union evtls_bev_ctrl_data *data)
+{
+    struct evtls_bev *conn = evtls_bev_from(bev);
+
+    switch ((enum evtls_bev_ctrl)op) {
+    case EVTLS_BEV_SET_FD:
+        return set_fd(conn, data->fd);
+    case EVTLS_BEV_GET_FD:
+        data->fd = evtls_bev_get_fd(conn);
+        return 0;
+    case EVTLS_BEV_CANCEL_ALL:
+        die(conn);
+        if (evtls_base_dequeue(conn->shared, conn)) {
+            bufferevent_decref(bev);
+        }
+        return 0;
+    case EVTLS_BEV_GET_UNDERLYING:
+    default:
+        return -1;
+    }
+}
+
+/* The last reference is gone. Without bufferevent_free there was no CANCEL_ALL before. */
+static void op_unlink(struct bufferevent *bev)
+{
+    die(evtls_bev_from(bev));
+}
+
+static void release(struct evtls_bev *conn)
+{
+    evtls_bev_drop_output(conn);
+    evtls_bev_drop_input(conn);
+    if (conn->engine) {
+        evtls_engine_destroy(conn->engine);
+    }
+    if (conn->shared) {
+        evtls_base_put(conn->shared);
+    }
+    free(conn);
+}
+
+static void op_destruct(struct bufferevent *bev)
+{
+    struct evtls_bev *conn = evtls_bev_from(bev);
+
+    event_del(&conn->ev_send);
+    event_del(&conn->ev_timer);
+    event_debug_unassign(&conn->ev_send);
+    event_debug_unassign(&conn->ev_timer);
+    bev->be_ops = conn->socket_ops;
+    bev->be_ops->destruct(bev);
+    evtls_base_remove(conn->shared, conn);
+    release(conn);
+}
+
+/* ---- Construction ------------------------------------------------------------------------- */
+
+static int check_socket(evutil_socket_t fd, struct evtls_error *err)
+{
+    int type = 0;
+    socklen_t len = sizeof(type);
+
+    if (fd < 0) {
+        return 0;
+    }
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) != 0) {
+        return evtls_error_set_errno(err, EVTLS_ERR_USAGE, errno, "descriptor %d", (int)fd);
+    }
+    if (type != SOCK_STREAM) {
+        return evtls_error_set(err, EVTLS_ERR_USAGE, "descriptor %d is not a stream socket",
+                               (int)fd);
+    }
+    return 0;
+}
+
+static int check_arguments(struct event_base *base, evutil_socket_t fd, struct evtls_context *ctx,
+                           int options, struct evtls_error *err)
+{
+    if (!base || !ctx) {
+        return evtls_error_set(err, EVTLS_ERR_USAGE, "%s is NULL", base ? "ctx" : "base");
+    }
+    if ((options & (BEV_OPT_DEFER_CALLBACKS | BEV_OPT_UNLOCK_CALLBACKS)) ==
+        BEV_OPT_UNLOCK_CALLBACKS) {
+        return evtls_error_set(err, EVTLS_ERR_USAGE,
+                               "BEV_OPT_UNLOCK_CALLBACKS needs BEV_OPT_DEFER_CALLBACKS");
+    }
+    return check_socket(fd, err);
+}
+
+/* What can fail, before libevent's object is taken over: it is simply freed then. */
+static int prepare(struct evtls_bev *conn, struct event_base *base, struct evtls_context *ctx,
+                   struct evtls_error *err)
+{
+    const struct evtls_port port = {&evtls_bev_port, conn};
+    int rc;
+
+    rc = evtls_bev_ops_check(conn->bev->be_ops, event_get_version_number(), err);
+    if (rc != 0) {
+        return rc;
+    }
+    conn->shared = evtls_base_get(base);
+    if (!conn->shared ||
+        evtls_base_make_queue(conn->shared, bufferevent_get_priority(conn->bev)) != 0 ||
+        !evbuffer_add_cb(conn->bev->output, evtls_bev_on_output, conn)) {
+        return evtls_error_set_nomem(err);
+    }
+    conn->engine = evtls_engine_new_with_port(ctx, conn->role, &port, conn->bev, err);
+    return conn->engine ? 0 : EVTLS_ERR_CONFIG;
+}
+
+static void take_over(struct evtls_bev *conn)
+{
+    struct bufferevent *bev = conn->bev;
+
+    conn->socket_ops = bev->be_ops;
+    conn->ops = (struct bufferevent_ops){
+        .type = evtls_bev_type,
+        .enable = evtls_bev_op_enable,
+        .disable = evtls_bev_op_disable,
+        .unlink = op_unlink,
+        .destruct = op_destruct,
+        .adj_timeouts = evtls_bev_op_adj_timeouts,
+        .flush = evtls_bev_op_flush,
+        .ctrl = op_ctrl,
+    };
+    /* File segments would otherwise be kept for sendfile, past TLS. */
+    evbuffer_clear_flags(bev->output, EVBUFFER_FLAG_DRAINS_TO_FD);
+    event_assign(&conn->ev_send, bev->ev_base, -1, EV_WRITE | EV_PERSIST | EV_FINALIZE,
+                 evtls_bev_on_sendable, bev);
+    event_assign(&conn->ev_timer, bev->ev_base, -1, EV_FINALIZE, evtls_bev_on_timer, bev);
+    bev->be_ops = &conn->ops;
+    evtls_base_add(conn->shared, conn);
+}
+
+struct bufferevent *evtls_bufferevent_socket_new(struct event_base *base, evutil_socket_t fd,
+                                                 struct evtls_context *ctx, enum evtls_role role,
+                                                 int bev_options, struct evtls_error *err)
+{
+    struct evtls_bev *conn;
+
+    if (check_arguments(base, fd, ctx, bev_options, err) != 0) {
+        return NULL;
+    }
+    conn = calloc(1, sizeof(*conn));
+    if (!conn) {
+        evtls_error_set_nomem(err);
+        return NULL;
+    }
+    conn->role = role;
+    conn->options = (short)bev_options;
+    conn->allowed = EV_WRITE;
+    conn->bev = bufferevent_socket_new(base, -1, bev_options);
+    if (!conn->bev) {
+        evtls_error_set_nomem(err);
+        goto fail;
+    }
+    if (prepare(conn, base, ctx, err) != 0) {
+        goto fail;
+    }
+    take_over(conn);
+    attach_fd(conn, fd, bufferevent_get_priority(conn->bev));
+    evtls_error_set_ok(err);
+    return conn->bev;
+
+fail:
+    if (conn->bev) {
+        evbuffer_remove_cb(conn->bev->output, evtls_bev_on_output, conn);
+        bufferevent_free(conn->bev);
+    }
+    release(conn);
+    return NULL;
+}
+
+/* ---- Questions and settings --------------------------------------------------------------- */
+
+struct evtls_engine *evtls_bufferevent_get_engine(struct bufferevent *bev)
+{
+    struct evtls_bev *conn = evtls_bev_lock(bev);
+    struct evtls_engine *engine;
+
+    if (!conn) {
+        return NULL;
+    }
+    engine = conn->engine;
+    evtls_bev_unlock(conn);
+    return engine;
+}
+
+int evtls_bufferevent_setcb(struct bufferevent *bev, const struct evtls_callbacks *cb, void *arg)
+{
+    static const struct evtls_callbacks none;
+    struct evtls_bev *conn;
+
+    if (!cb) {
+        cb = &none;
+    }
+    if (memcmp(cb->reserved, none.reserved, sizeof(none.reserved)) != 0) {
+        return EVTLS_ERR_USAGE;
+    }
+    conn = evtls_bev_lock(bev);
+    if (!conn) {
+        return EVTLS_ERR_USAGE;
+    }
+    conn->cb = *cb;
+    conn->cb_arg = arg;
+    evtls_bev_unlock(conn);
+    return 0;
+}

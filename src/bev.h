@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The connection behind a bufferevent of ours. Knows libevent and the engine's calls, no TLS.
+ *
+ *   bev.c         life: construction, lookup, free, destruct, change of descriptor
+ *   bev_enable.c  permission, interest and timeouts
+ *   bev_limit.c   rate limits
+ *   bev_read.c    descriptor -> engine -> input
+ *   bev_write.c   output -> engine -> descriptor
+ *   bev_notify.c  what the program is told, and when
+ *   bev_end.c     the ways to end
+ *
+ * Work happens in a few entry points: handlers of events and the work queue. Each takes the lock
+ * and a reference (evtls_bev_enter), does its part without calling the program, tells the program
+ * what is pending (evtls_bev_leave), and settles the events' registration on the way out. Calls of
+ * the program only change state and queue the connection.
+ */
+#ifndef EVTLS_SRC_BEV_H
+#define EVTLS_SRC_BEV_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <sys/types.h>
+
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/bufferevent_struct.h>
+#include <event2/event.h>
+#include <event2/event_struct.h>
+
+#include <evtls/bufferevent.h>
+
+#include "base.h"
+#include "bev_ops.h"
+#include "engine.h"
+#include "error.h"
+
+/* What the connection is waiting for. */
+enum evtls_bev_phase {
+    EVTLS_BEV_NO_FD,     /* a descriptor */
+    EVTLS_BEV_HANDSHAKE, /* the connect and the handshake */
+    EVTLS_BEV_OPEN,      /* data */
+    EVTLS_BEV_FAILING,   /* an alert of ours to leave and the peer to have taken it */
+    EVTLS_BEV_DRAINING,  /* a close's peer to see our end */
+    EVTLS_BEV_PLAIN,     /* data, without TLS, after an unwrap */
+    EVTLS_BEV_ENDED,     /* the program: the terminal event is raised or pending */
+    EVTLS_BEV_DEAD       /* libevent's destructor: freed by the program */
+};
+
+/* The ending that the program asked for, if any; goes on beside the phase. */
+enum evtls_bev_ending {
+    EVTLS_BEV_NO_END,
+    EVTLS_BEV_END_WRITE,  /* shutdown_write */
+    EVTLS_BEV_END_BOTH,   /* shutdown */
+    EVTLS_BEV_END_UNWRAP, /* unwrap */
+    EVTLS_BEV_END_CLOSE   /* close */
+};
+
+/* How ev_read is registered. */
+enum evtls_bev_reading {
+    EVTLS_BEV_READING_OFF,
+    EVTLS_BEV_READING_ON,
+    EVTLS_BEV_READING_TIMED /* with the program's read timeout */
+};
+
+/* What the program is to be told, in this order. */
+enum {
+    EVTLS_BEV_TELL_OPEN = 1 << 0,    /* alpn, handshake, CONNECTED */
+    EVTLS_BEV_TELL_SESSION = 1 << 1, /* sessions wait in the engine */
+    EVTLS_BEV_TELL_READ = 1 << 2,
+    EVTLS_BEV_TELL_WRITE = 1 << 3,
+    EVTLS_BEV_TELL_UNWRAPPED = 1 << 4,
+    EVTLS_BEV_TELL_EOF = 1 << 5,
+    EVTLS_BEV_TELL_ERROR = 1 << 6
+};
+
+/* One record in the block: when its last byte is taken, `plain` bytes leave the output buffer. */
+struct evtls_bev_record {
+    size_t end; /* where it ends in the block */
+    size_t plain;
+};
+
+#define EVTLS_BEV_MAX_RECORDS 8
+
+/* Ciphertext on its way to the descriptor: in a block of the base or, where it is more, a heap. */
+struct evtls_bev_out {
+    unsigned char *data;
+    size_t len, cap, off; /* off: how much the kernel has taken */
+    struct evtls_block *block;
+    struct evtls_bev_record records[EVTLS_BEV_MAX_RECORDS];
+    uint8_t first, n_records;
+    size_t encrypted; /* bytes at the front of the output buffer that stand in records */
+};
+
+/* Ciphertext that was read and not used yet. */
+struct evtls_bev_in {
+    const unsigned char *data;
+    size_t len;
+    unsigned char *held; /* heap of what is kept between handlers; data points into it */
+    bool fd_end;         /* end of file or error: nothing more comes from the descriptor */
+    int fd_errno;        /* of that error, or 0 */
+};
+
+struct evtls_bev {
+    struct bufferevent_ops ops; /* the bufferevent's be_ops points here */
+    const struct bufferevent_ops *socket_ops;
+    struct bufferevent *bev;
+    struct evtls_base *shared;
+    struct evtls_engine *engine;
+    TAILQ_ENTRY(evtls_bev) all;
+    TAILQ_ENTRY(evtls_bev) queued;
+    struct evtls_queue *queue; /* the queue it is in, or NULL; under the base's lock */
+
+    struct event ev_send;  /* the descriptor takes more output, or is connected */
+    struct event ev_timer; /* the handshake's deadline, a linger, a bounded drain */
+
+    enum evtls_bev_phase phase;
+    enum evtls_bev_ending ending;
+    short allowed; /* EV_READ, EV_WRITE: what enable and disable of libevent leave us */
+    short options;
+    enum evtls_role role;
+
+    enum evtls_bev_reading reading;
+    unsigned tell;        /* EVTLS_BEV_TELL_* */
+    short error_what;     /* BEV_EVENT_* of the terminal event */
+    int write_errno;      /* of a failed send, while reading outlives it */
+    size_t failing_bytes; /* discarded so far while FAILING or DRAINING */
+    size_t protected_bytes;
+    unsigned generation; /* of the descriptor: what is told of an older one is dropped */
+
+    bool telling : 1;       /* evtls_bev_tell is on the stack */
+    bool tell_now : 1;      /* deferred callbacks are being run from the queue */
+    bool sending_on : 1;    /* ev_send is registered */
+    bool plain_blocked : 1; /* the descriptor took no more plaintext */
+    bool first_sent : 1;    /* something was sent on this descriptor */
+    bool close_sent : 1;    /* close_notify stands in the output or was sent */
+    bool read_ended : 1;    /* the peer's close_notify or, in plaintext, its FIN, is known */
+    bool told_end : 1;      /* a terminal event was raised or is pending */
+    bool fin_sent : 1;      /* shutdown(SHUT_WR) was done */
+    bool write_asked : 1;   /* EV_WRITE was enabled with nothing to write: tell once */
+    bool read_again : 1;    /* the read budget was used up, or input waits: go on from the queue */
+    bool flushing : 1;      /* evtls_bev_flush is on the stack */
+    bool counted : 1;       /* in the base's number of closing connections */
+
+    struct timeval handshake_timeout; /* set for this connection, or zero: the context's */
+    int64_t deadline_total_us;        /* of the handshake */
+    int64_t deadline_left_us;         /* while its clock stands */
+    int64_t deadline_at_us;           /* monotonic, while it runs, else 0 */
+    unsigned fork_count; /* when it got its descriptor: who forked since sends nothing */
+    dev_t fd_dev;        /* identity of the descriptor, where the program closes it */
+    ino_t fd_ino;
+
+    struct bufferevent_rate_limit_group *group;
+    struct evtls_callbacks cb;
+    void *cb_arg;
+    evtls_unwrap_cb unwrap_cb;
+    void *unwrap_arg;
+
+    struct evtls_bev_in in;
+    struct evtls_bev_out out;
+};
+
+/* bev.c ------------------------------------------------------------------------------------ */
+
+/* The connection of a bufferevent with its lock and a reference taken, or NULL: not ours. */
+struct evtls_bev *evtls_bev_lock(struct bufferevent *bev);
+void evtls_bev_unlock(struct evtls_bev *conn);
+
+/* The connection of a bufferevent whose lock is held and which is ours. */
+struct evtls_bev *evtls_bev_from(const struct bufferevent *bev);
+
+evutil_socket_t evtls_bev_get_fd(const struct evtls_bev *conn);
+
+/*
+ * Entry and exit of every handler (see above). Entering takes the lock without a reference first,
+ * since the last reference may be gone: NULL then, and nothing is locked.
+ */
+struct evtls_bev *evtls_bev_enter(struct bufferevent *bev);
+void evtls_bev_leave(struct evtls_bev *conn);
+
+/* The turn of a queued connection. Takes over the queue's reference. */
+void evtls_bev_work(struct evtls_bev *conn);
+
+/* Queues the connection: something is to be done or told soon. */
+void evtls_bev_queue(struct evtls_bev *conn);
+
+/* bev_enable.c ----------------------------------------------------------------------------- */
+
+int evtls_bev_op_enable(struct bufferevent *bev, short events);
+int evtls_bev_op_disable(struct bufferevent *bev, short events);
+int evtls_bev_op_adj_timeouts(struct bufferevent *bev);
+
+/* True when the program's bytes may be read now, written now. */
+bool evtls_bev_may_read(const struct evtls_bev *conn);
+bool evtls_bev_may_write(const struct evtls_bev *conn);
+
+/* True when ciphertext at hand may be sent now. */
+bool evtls_bev_may_send(const struct evtls_bev *conn);
+
+/*
+ * How many of want bytes the rate limits leave for one read, one write; and the charge for them.
+ */
+size_t evtls_bev_clip_read(struct evtls_bev *conn, size_t want);
+size_t evtls_bev_clip_write(struct evtls_bev *conn, size_t want);
+void evtls_bev_charge_read(struct evtls_bev *conn, size_t bytes);
+void evtls_bev_charge_write(struct evtls_bev *conn, size_t bytes);
+
+/* The one place that decides which events are registered. */
+void evtls_bev_settle(struct evtls_bev *conn);
+
+/* Restarts the write timeout: progress was made. */
+void evtls_bev_touch_write_timer(struct evtls_bev *conn);
+
+/* Adds an event of conn; a connection that can't be watched fails. */
+void evtls_bev_add_event(struct evtls_bev *conn, struct event *event,
+                         const struct timeval *timeout);
+
+/* Starts ev_timer to fire after timeout; stops it. */
+void evtls_bev_start_timer(struct evtls_bev *conn, const struct timeval *timeout);
+void evtls_bev_stop_timer(struct evtls_bev *conn);
+
+/* The handshake's clock: from a new descriptor on, stopped for good when it is complete. */
+void evtls_bev_start_deadline(struct evtls_bev *conn);
+
+/* bev_read.c ------------------------------------------------------------------------------- */
+
+extern const struct evtls_port_ops evtls_bev_port;
+
+void evtls_bev_on_readable(evutil_socket_t fd, short what, void *bev);
+
+/* Reads from the descriptor and moves what was read, within the budget of an event. */
+void evtls_bev_read(struct evtls_bev *conn);
+
+/* Lets the engine work on the input at hand, up to what the program may be given. */
+void evtls_bev_advance(struct evtls_bev *conn);
+
+/* Keeps what is left of the read scratch; frees what is kept. */
+void evtls_bev_hold_input(struct evtls_bev *conn);
+void evtls_bev_drop_input(struct evtls_bev *conn);
+
+/* Reads and throws away what is there, at most max bytes: how many came. Notes the end. */
+size_t evtls_bev_discard(struct evtls_bev *conn, size_t max);
+
+/* True when something read and not delivered could be delivered now. */
+bool evtls_bev_has_input(const struct evtls_bev *conn);
+
+/* bev_write.c ------------------------------------------------------------------------------ */
+
+void evtls_bev_on_sendable(evutil_socket_t fd, short what, void *bev);
+void evtls_bev_on_write_timeout(evutil_socket_t fd, short what, void *bev);
+void evtls_bev_on_output(struct evbuffer *output, const struct evbuffer_cb_info *info, void *conn);
+int evtls_bev_op_flush(struct bufferevent *bev, short iotype, enum bufferevent_flush_mode mode);
+
+/* Ciphertext from the engine: takes all of it, 0, or -1 without memory. */
+int evtls_bev_add_output(struct evtls_bev *conn, const unsigned char *data, size_t len);
+
+/* Encrypts and sends as much as may be and the descriptor takes. */
+void evtls_bev_flush(struct evtls_bev *conn);
+
+/* Sends what is encrypted: true when all of it was taken. */
+bool evtls_bev_send(struct evtls_bev *conn);
+
+/* Bytes of ciphertext that the kernel has not taken. */
+size_t evtls_bev_get_unsent(const struct evtls_bev *conn);
+void evtls_bev_drop_output(struct evtls_bev *conn);
+
+/* bev_notify.c ----------------------------------------------------------------------------- */
+
+/* Tells the program what is pending, now or, with deferred callbacks, from the queue. */
+void evtls_bev_tell(struct evtls_bev *conn);
+
+/* bev_end.c -------------------------------------------------------------------------------- */
+
+void evtls_bev_on_timer(evutil_socket_t fd, short what, void *bev);
+
+/* The engine has failed by itself: lets its alert out, then raises what. */
+void evtls_bev_engine_failed(struct evtls_bev *conn, short what);
+
+/* Ends the connection for a reason of the transport's, and raises what. */
+void evtls_bev_fail(struct evtls_bev *conn, const struct evtls_error *err, short what);
+void evtls_bev_fail_errno(struct evtls_bev *conn, int sys_errno, short what);
+
+/* The peer's close_notify (in plaintext: FIN) was read. */
+void evtls_bev_peer_ended(struct evtls_bev *conn);
+
+/* A send failed: decides whether reading outlives it. */
+void evtls_bev_send_failed(struct evtls_bev *conn, int sys_errno);
+
+/* True when reading goes on, now or once the program's pause is over. */
+bool evtls_bev_reads_on(const struct evtls_bev *conn);
+
+/* How many forks lie between this process and the first use of evtls. */
+unsigned evtls_bev_get_fork_count(void);
+
+/* Goes on with an ending after input, output or time moved. */
+void evtls_bev_go_on_ending(struct evtls_bev *conn);
+
+/* Output and then close_notify are to be sent, nothing can be added: 0, or EVTLS_ERR_USAGE. */
+int evtls_bev_end_writing(struct evtls_bev *conn);
+
+/* The one try at free. */
+void evtls_bev_farewell(struct evtls_bev *conn);
+
+#endif

@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Output buffer -> engine -> descriptor.
+ *
+ * Bytes stay in the output buffer until the record that carries them was taken by the kernel:
+ * they are encrypted where they lie, and drained record by record as the ciphertext goes. Programs
+ * free a bufferevent as soon as its output is empty.
+ *
+ * Ciphertext stands in a block that is borrowed from the base, filled with up to four full records,
+ * and given back when all is sent. New records are made only when the block is empty, so a slow
+ * reader costs one block; rate limits bound what is encrypted. What the engine adds on its own
+ * (handshake, tickets, alerts) is taken whatever the size.
+ */
+#include "config.h"
+
+#include "bev.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#define MAX_RECORD_PLAIN 16384
+#define MAX_RECORD_BYTES 16640 /* with header, MAC and padding of any cipher */
+
+/* Sent by one connection in one turn. */
+#define WRITE_BUDGET_BYTES 262144
+
+/* What a blocked connection keeps is moved out of its block when it is no more than this. */
+#define SMALL_REST_BYTES 16384
+
+/* ---- The block ---------------------------------------------------------------------------- */
+
+size_t evtls_bev_get_unsent(const struct evtls_bev *conn)
+{
+    return conn->out.len - conn->out.off;
+}
+
+static void release_block(struct evtls_bev *conn)
+{
+    struct evtls_bev_out *out = &conn->out;
+
+    if (out->block) {
+        evtls_base_give_block(conn->shared, out->block);
+    } else {
+        free(out->data);
+    }
+    out->block = NULL;
+    out->data = NULL;
+    out->len = out->off = out->cap = 0;
+}
+
+void evtls_bev_drop_output(struct evtls_bev *conn)
+{
+    release_block(conn);
+    conn->out.first = 0;
+    conn->out.n_records = 0;
+    conn->out.encrypted = 0;
+}
+
+static int borrow_block(struct evtls_bev *conn)
+{
+    struct evtls_bev_out *out = &conn->out;
+
+    out->block = evtls_base_take_block(conn->shared);
+    if (!out->block) {
+        return -1;
+    }
+    out->data = out->block->data;
+    out->cap = sizeof(out->block->data);
+    return 0;
+}
+
+/* Moves what is unsent to a heap of its own with room for cap bytes. */
+static int move_to_heap(struct evtls_bev *conn, size_t cap)
+{
+    struct evtls_bev_out *out = &conn->out;
+    size_t rest = out->len - out->off, gone = out->off;
+    unsigned char *heap = malloc(cap);
+    uint8_t first = out->first, n = out->n_records;
+
+    if (!heap) {
+        return -1;
+    }
+    memcpy(heap, out->data + out->off, rest);
+    release_block(conn);
+    out->data = heap;
+    out->len = rest;
+    out->cap = cap;
+    for (uint8_t i = first; i < first + n; i++) {
+        out->records[i].end -= gone;
+    }
+    return 0;
+}
+
+int evtls_bev_add_output(struct evtls_bev *conn, const unsigned char *data, size_t len)
+{
+    struct evtls_bev_out *out = &conn->out;
+
+    if (!out->data && borrow_block(conn) != 0) {
+        return -1;
+    }
+    if (out->len + len > out->cap &&
+        move_to_heap(conn, 2 * evtls_bev_get_unsent(conn) + len) != 0) {
+        return -1;
+    }
+    memcpy(out->data + out->len, data, len);
+    out->len += len;
+    return 0;
+}
+
+/* A blocked connection gives a nearly empty block back. */
+static void shrink_block(struct evtls_bev *conn)
+{
+    size_t rest = evtls_bev_get_unsent(conn);
+
+    if (conn->out.block && rest > 0 && rest <= SMALL_REST_BYTES) {
+        (void)move_to_heap(conn, rest); /* without memory it keeps the block */
+    }
+}
+
+/* ---- Sending ------------------------------------------------------------------------------ */
+
+/* Lets the bytes go whose records were taken whole. The program's buffer callbacks run in it. */
+static void drain_sent(struct evtls_bev *conn)
+{
+    struct evtls_bev_out *out = &conn->out;
+    size_t plain = 0;
+
+    while (out->n_records > 0 && out->records[out->first].end <= out->off) {
+        plain += out->records[out->first].plain;
+        out->first++;
+        out->n_records--;
+    }
+    if (out->n_records == 0) {
+        out->first = 0;
+    }
+    if (plain == 0) {
+        return;
+    }
+    out->encrypted -= plain;
+    conn->tell |= EVTLS_BEV_TELL_WRITE;
+    evbuffer_unfreeze(conn->bev->output, 1);
+    evbuffer_drain(conn->bev->output, plain);
+    evbuffer_freeze(conn->bev->output, 1);
+    evtls_bev_touch_write_timer(conn);
+}
+
+static ssize_t send_bytes(struct evtls_bev *conn, const void *data, size_t len)
+{
+    ssize_t n;
+
+    do {
+        n = send(evtls_bev_get_fd(conn), data, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    } while (n < 0 && errno == EINTR);
+    return n;
+}
+
+bool evtls_bev_send(struct evtls_bev *conn)
+{
+    struct evtls_bev_out *out = &conn->out;
+
+    while (out->off < out->len) {
+        size_t size = out->len - out->off;
+        ssize_t n;
+
+        if (!evtls_bev_may_send(conn)) {
+            break;
+        }
+        n = send_bytes(conn, out->data + out->off, size);
+        if (n < 0) {
+            if (errno != EAGAIN && errno != EWOULDBLOCK) {
+                evtls_bev_send_failed(conn, errno);
+                return false;
+            }
+            break;
+        }
+        conn->first_sent = true;
+        out->off += (size_t)n;
+        evtls_bev_charge_write(conn, (size_t)n);
+        drain_sent(conn);
+        if (conn->phase == EVTLS_BEV_DEAD) {
+            return false;
+        }
+        if ((size_t)n < size) {
+            break;
+        }
+    }
+    if (out->off < out->len) {
+        shrink_block(conn);
+        return false;
+    }
+    release_block(conn);
+    return true;
+}
+
+/* ---- Encrypting --------------------------------------------------------------------------- */
+
+/* close_notify goes behind the last byte of the output. */
+static void add_close_notify(struct evtls_bev *conn)
+{
+    int rc;
+
+    if (conn->ending == EVTLS_BEV_NO_END || conn->close_sent ||
+        conn->out.encrypted < evbuffer_get_length(conn->bev->output)) {
+        return;
+    }
+    rc = evtls_engine_step_shutdown(conn->engine);
+    conn->close_sent = true;
+    if (rc != 0 && rc != EVTLS_ERR_WANT_READ && rc != EVTLS_ERR_WANT_WRITE) {
+        evtls_bev_engine_failed(conn, BEV_EVENT_WRITING | BEV_EVENT_ERROR);
+    }
+}
+
+/* One record of at most max bytes: true when one was made. */
+static bool encrypt_record(struct evtls_bev *conn, size_t max)
+{
+    struct evtls_bev_out *out = &conn->out;
+    struct evtls_bev_record *record = &out->records[out->first + out->n_records];
+    ev_ssize_t n;
+
+    n = evtls_engine_step_write(conn->engine, conn->bev->output, out->encrypted, max);
+    if (n > 0) {
+        record->end = out->len;
+        record->plain = (size_t)n;
+        out->n_records++;
+        out->encrypted += (size_t)n;
+        return true;
+    }
+    if (n != 0 && n != EVTLS_ERR_WANT_READ && n != EVTLS_ERR_WANT_WRITE &&
+        n != EVTLS_ERR_SUSPENDED) {
+        evtls_bev_engine_failed(conn, BEV_EVENT_WRITING | BEV_EVENT_ERROR);
+    }
+    return false;
+}
+
+/* Fills the block with records: how many bytes of the output they carry. */
+static size_t encrypt(struct evtls_bev *conn)
+{
+    struct evtls_bev_out *out = &conn->out;
+    size_t length = evbuffer_get_length(conn->bev->output);
+    size_t left = evtls_bev_may_write(conn) ? length - out->encrypted : 0;
+    size_t total = 0;
+
+    if (left > 0) {
+        left = evtls_bev_clip_write(conn, left);
+    }
+    while (left > 0 && out->len + MAX_RECORD_BYTES <= EVTLS_BLOCK_BYTES &&
+           out->first + out->n_records < EVTLS_BEV_MAX_RECORDS) {
+        size_t before = out->encrypted;
+
+        if (!encrypt_record(conn, left < MAX_RECORD_PLAIN ? left : MAX_RECORD_PLAIN)) {
+            break;
+        }
+        left -= out->encrypted - before;
+        total += out->encrypted - before;
+    }
+    if (conn->phase == EVTLS_BEV_OPEN) {
+        add_close_notify(conn);
+    }
+    return total;
+}
+
+/* ---- Plaintext, after an unwrap ----------------------------------------------------------- */
+
+static ssize_t send_plain(struct evtls_bev *conn, size_t max)
+{
+    struct evbuffer_iovec vec[8];
+    struct iovec iov[8];
+    struct msghdr msg = {.msg_iov = iov};
+    int n = evbuffer_peek(conn->bev->output, (ev_ssize_t)max, NULL, vec, 8);
+    ssize_t sent;
+
+    for (int i = 0; i < n && i < 8 && max > 0; i++) {
+        iov[i].iov_base = vec[i].iov_base;
+        iov[i].iov_len = vec[i].iov_len < max ? vec[i].iov_len : max;
+        max -= iov[i].iov_len;
+        msg.msg_iovlen++;
+    }
+    do {
+        sent = sendmsg(evtls_bev_get_fd(conn), &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+    } while (sent < 0 && errno == EINTR);
+    return sent;
+}
+
+static void flush_plain(struct evtls_bev *conn)
+{
+    struct evbuffer *output = conn->bev->output;
+    size_t budget = WRITE_BUDGET_BYTES;
+
+    conn->plain_blocked = false;
+    while (evbuffer_get_length(output) > 0 && evtls_bev_may_write(conn) && budget > 0) {
+        size_t max = evbuffer_get_length(output);
+        ssize_t n;
+
+        max = evtls_bev_clip_write(conn, max < budget ? max : budget);
+        if (max == 0) {
+            return;
+        }
+        n = send_plain(conn, max);
+        if (n < 0) {
+            if (errno == EAGAIN || errno == EWOULDBLOCK) {
+                conn->plain_blocked = true;
+            } else {
+                evtls_bev_send_failed(conn, errno);
+            }
+            return;
+        }
+        conn->tell |= EVTLS_BEV_TELL_WRITE;
+        budget -= (size_t)n;
+        evtls_bev_charge_write(conn, (size_t)n);
+        evbuffer_unfreeze(output, 1);
+        evbuffer_drain(output, (size_t)n);
+        evbuffer_freeze(output, 1);
+        evtls_bev_touch_write_timer(conn);
+        if (conn->phase == EVTLS_BEV_DEAD) {
+            return;
+        }
+    }
+    if (budget == 0) {
+        evtls_bev_queue(conn);
+    }
+}
+
+/* ---- Flushing ----------------------------------------------------------------------------- */
+
+static void tell_write_asked(struct evtls_bev *conn)
+{
+    if (conn->write_asked && conn->phase != EVTLS_BEV_HANDSHAKE) {
+        conn->write_asked = false;
+        conn->tell |= EVTLS_BEV_TELL_WRITE;
+    }
+}
+
+static void flush_tls(struct evtls_bev *conn)
+{
+    size_t budget = WRITE_BUDGET_BYTES, n;
+
+    for (;;) {
+        if (!evtls_bev_send(conn) || conn->phase != EVTLS_BEV_OPEN || conn->write_errno) {
+            return;
+        }
+        if (budget == 0) {
+            evtls_bev_queue(conn);
+            return;
+        }
+        n = encrypt(conn);
+        if (evtls_bev_get_unsent(conn) == 0) {
+            return;
+        }
+        budget -= n < budget ? n : budget;
+    }
+}
+
+void evtls_bev_flush(struct evtls_bev *conn)
+{
+    if (evtls_engine_is_busy(conn->engine) || conn->flushing) {
+        return;
+    }
+    tell_write_asked(conn);
+    if (conn->write_errno) {
+        if (conn->phase == EVTLS_BEV_OPEN && !evtls_bev_reads_on(conn)) {
+            evtls_bev_send_failed(conn, conn->write_errno);
+        }
+        return;
+    }
+    conn->flushing = true;
+    if (conn->phase == EVTLS_BEV_PLAIN) {
+        flush_plain(conn);
+    } else if (conn->phase != EVTLS_BEV_DEAD) {
+        flush_tls(conn);
+    }
+    conn->flushing = false;
+}
+
+/* ---- What calls it ------------------------------------------------------------------------ */
+
+void evtls_bev_on_sendable(evutil_socket_t fd, short what, void *arg)
+{
+    struct evtls_bev *conn = evtls_bev_enter(arg);
+
+    (void)fd;
+    (void)what;
+    if (!conn) {
+        return;
+    }
+    evtls_bev_flush(conn);
+    evtls_bev_go_on_ending(conn);
+    evtls_bev_leave(conn);
+}
+
+/* ev_write has no descriptor: only its timeout ever runs it. */
+void evtls_bev_on_write_timeout(evutil_socket_t fd, short what, void *arg)
+{
+    struct evtls_bev *conn = evtls_bev_enter(arg);
+
+    (void)fd;
+    if (!conn) {
+        return;
+    }
+    if (what == EV_TIMEOUT) {
+        bufferevent_disable(conn->bev, EV_WRITE);
+        bufferevent_trigger_event(conn->bev, BEV_EVENT_TIMEOUT | BEV_EVENT_WRITING, 0);
+    }
+    evtls_bev_leave(conn);
+}
+
+void evtls_bev_on_output(struct evbuffer *output, const struct evbuffer_cb_info *info, void *arg)
+{
+    struct evtls_bev *conn = arg;
+
+    (void)output;
+    if (info->n_added == 0 || !evtls_bev_may_write(conn)) {
+        return;
+    }
+    if (conn->phase == EVTLS_BEV_OPEN || conn->phase == EVTLS_BEV_PLAIN) {
+        evtls_bev_queue(conn);
+    }
+}
+
+int evtls_bev_op_flush(struct bufferevent *bev, short iotype, enum bufferevent_flush_mode mode)
+{
+    struct evtls_bev *conn = evtls_bev_from(bev);
+    size_t before = evbuffer_get_length(bev->output);
+
+    if (!(iotype & EV_WRITE) || mode == BEV_NORMAL) {
+        return 0;
+    }
+    if (mode == BEV_FINISHED && evtls_bev_end_writing(conn) != 0) {
+        return -1;
+    }
+    evtls_bev_flush(conn);
+    evtls_bev_queue(conn);
+    return evbuffer_get_length(bev->output) < before ? 1 : 0;
+}
