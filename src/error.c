@@ -346,26 +346,49 @@ static void describe_ossl(struct evtls_error *err, unsigned long code, const cha
     finish_message(err->message, sizeof(err->message), draft, evtls_status_text(err->status));
 }
 
-int evtls_error_set_ossl(struct evtls_error *err, enum evtls_status status, const char *fmt, ...)
+/* fmt NULL: no detail. */
+static int set_with_code(struct evtls_error *err, enum evtls_status status, unsigned long code,
+                         const char *fmt, va_list args)
 {
     char detail[DRAFT_SIZE] = "";
-    bool nomem;
-    unsigned long code = take_queue(&nomem);
-    va_list args;
 
-    if (nomem)
-        status = EVTLS_ERR_NOMEM;
     if (err == NULL)
         return status;
     evtls_error_init(err);
     err->status = status;
-    if (fmt != NULL) {
-        va_start(args, fmt);
+    if (fmt != NULL)
         format_draft(detail, fmt, args);
-        va_end(args);
-    }
     describe_ossl(err, code, detail);
     return status;
+}
+
+int evtls_error_set_ossl(struct evtls_error *err, enum evtls_status status, const char *fmt, ...)
+{
+    bool nomem;
+    unsigned long code = take_queue(&nomem);
+    va_list args;
+    int result;
+
+    va_start(args, fmt);
+    result = set_with_code(err, nomem ? EVTLS_ERR_NOMEM : status, code, fmt, args);
+    va_end(args);
+    return result;
+}
+
+int evtls_error_set_reason(struct evtls_error *err, enum evtls_status status, int ossl_library,
+                           int ossl_reason, const char *fmt, ...)
+{
+    bool nomem;
+    va_list args;
+    int result;
+
+    take_queue(&nomem);
+    if (nomem)
+        return evtls_error_set_nomem(err);
+    va_start(args, fmt);
+    result = set_with_code(err, status, ERR_PACK(ossl_library, 0, ossl_reason), fmt, args);
+    va_end(args);
+    return result;
 }
 
 void evtls_ossl_clear_queue(void)

@@ -35,6 +35,14 @@ EVTLS_PRIVATE int evtls_error_set_errno(struct evtls_error *err, enum evtls_stat
 int evtls_error_set_ossl(struct evtls_error *err, enum evtls_status status, const char *fmt, ...)
     EVTLS_PRINTF(3, 4);
 
+/*
+ * A failure that OpenSSL has a name for, but found by us: ossl_library and ossl_reason (ERR_LIB_*,
+ * *_R_*) as if it were the first entry of the queue. What the queue holds is dropped, unless it
+ * means out of memory.
+ */
+int evtls_error_set_reason(struct evtls_error *err, enum evtls_status status, int ossl_library,
+                           int ossl_reason, const char *fmt, ...) EVTLS_PRINTF(5, 6);
+
 /* Short for EVTLS_ERR_NOMEM. */
 int evtls_error_set_nomem(struct evtls_error *err);
 

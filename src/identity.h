@@ -48,6 +48,14 @@ int evtls_identity_load_data(struct evtls_identity **identity, const void *cert,
 int evtls_identity_self_signed(struct evtls_identity **identity, const char *const *names, size_t n,
                                struct evtls_error *err);
 
+/*
+ * From parts that are in memory: the leaf, its key, and what is sent behind it (NULL: nothing). One
+ * more reference is taken of each. name says in messages where the certificates came from, as
+ * struct evtls_input does. Errors: EVTLS_ERR_CONFIG, EVTLS_ERR_NOMEM.
+ */
+int evtls_identity_new(struct evtls_identity **identity, X509 *leaf, EVP_PKEY *key,
+                       STACK_OF(X509) * chain, const char *name, struct evtls_error *err);
+
 struct evtls_identity *evtls_identity_incref(struct evtls_identity *identity);
 void evtls_identity_free(struct evtls_identity *identity);
 

@@ -32,13 +32,22 @@ libevtls_core_la_SOURCES = \
 	src/error.h \
 	src/hostname.c \
 	src/hostname.h \
+	src/identity.c \
 	src/identity.h \
+	src/identity_load.c \
+	src/input.c \
+	src/input.h \
 	src/keylog.c \
 	src/keylog.h \
 	src/library.c \
 	src/library.h \
 	src/ossl_names.c \
+	src/pem.c \
+	src/pem.h \
+	src/pem_key.c \
+	src/pem_key.h \
 	src/private.h \
+	src/self_signed.c \
 	src/trust.h \
 	src/utf8.c \
 	src/utf8.h \

@@ -118,6 +118,18 @@ check_tests += tests/test_hostname
 tests_test_hostname_CPPFLAGS = $(test_cppflags)
 tests_test_hostname_LDADD = $(test_ldadd)
 
+check_tests += tests/test_identity
+tests_test_identity_CPPFLAGS = $(test_cppflags)
+tests_test_identity_LDADD = $(test_ldadd)
+
+check_tests += tests/test_identity_kinds
+tests_test_identity_kinds_CPPFLAGS = $(test_cppflags)
+tests_test_identity_kinds_LDADD = $(test_ldadd)
+
+check_tests += tests/test_input
+tests_test_input_CPPFLAGS = $(test_cppflags)
+tests_test_input_LDADD = $(test_ldadd)
+
 check_tests += tests/test_keylog
 tests_test_keylog_CPPFLAGS = $(test_cppflags)
 tests_test_keylog_LDADD = $(test_ldadd)
@@ -125,6 +137,10 @@ tests_test_keylog_LDADD = $(test_ldadd)
 check_tests += tests/test_library
 tests_test_library_CPPFLAGS = $(test_cppflags)
 tests_test_library_LDADD = $(test_ldadd)
+
+check_tests += tests/test_pem
+tests_test_pem_CPPFLAGS = $(test_cppflags)
+tests_test_pem_LDADD = $(test_ldadd)
 
 check_tests += tests/test_version
 tests_test_version_CPPFLAGS = $(test_cppflags)

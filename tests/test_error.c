@@ -248,6 +248,23 @@ START_TEST(error__openssl_gives_the_first_entry_and_an_empty_queue)
 }
 END_TEST
 
+START_TEST(error__reason_of_our_own_finding)
+{
+    struct evtls_error err;
+
+    ERR_raise(ERR_LIB_SSL, SSL_R_BAD_LENGTH);
+    ck_assert_int_eq(evtls_error_set_reason(&err, EVTLS_ERR_CONFIG, ERR_LIB_PEM, 108, "'%s'", "x"),
+                     EVTLS_ERR_CONFIG);
+    ck_assert_str_eq(err.message, "[PEM: NO_START_LINE] no start line: 'x'");
+    ck_assert_uint_eq(err.ossl_code, ERR_PACK(ERR_LIB_PEM, 0, 108));
+    ck_assert_uint_eq(ERR_peek_error(), 0);
+    ERR_raise(ERR_LIB_X509, ERR_R_MALLOC_FAILURE);
+    ck_assert_int_eq(evtls_error_set_reason(&err, EVTLS_ERR_CONFIG, ERR_LIB_PEM, 108, "x"),
+                     EVTLS_ERR_NOMEM);
+    ck_assert_int_eq(err.status, EVTLS_ERR_NOMEM);
+}
+END_TEST
+
 START_TEST(error__openssl_alert_is_a_member)
 {
     struct evtls_error err;
@@ -311,6 +328,7 @@ static Suite *error_suite(void)
     tcase_add_loop_test(tcase, error__mnemonics_are_the_names_of_the_headers, 0, COUNT(mnemonics));
     tcase_add_test(tcase, error__every_alert_has_a_mnemonic);
     tcase_add_test(tcase, error__openssl_gives_the_first_entry_and_an_empty_queue);
+    tcase_add_test(tcase, error__reason_of_our_own_finding);
     tcase_add_test(tcase, error__openssl_alert_is_a_member);
     tcase_add_test(tcase, error__openssl_empty_queue_leaves_our_words);
     tcase_add_test(tcase, error__openssl_out_of_memory_is_nomem);
