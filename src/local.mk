@@ -48,7 +48,11 @@ libevtls_core_la_SOURCES = \
 	src/pem_key.h \
 	src/private.h \
 	src/self_signed.c \
+	src/trust.c \
 	src/trust.h \
+	src/trust_batch.c \
+	src/trust_batch.h \
+	src/trust_system.c \
 	src/utf8.c \
 	src/utf8.h \
 	src/version.c

@@ -190,10 +190,13 @@ static int finish_block(struct evtls_pem_cursor *cursor, struct evtls_pem_block 
 {
     const struct evtls_input *input = cursor->input;
     struct line line, label;
+    size_t before = cursor->offset;
 
-    while (next_line(input, &cursor->offset, &line)) {
-        if (starts_with(&line, BEGIN_MARK))
+    for (; next_line(input, &cursor->offset, &line); before = cursor->offset) {
+        if (starts_with(&line, BEGIN_MARK)) {
+            cursor->offset = before;
             break;
+        }
         if (!starts_with(&line, DASHES))
             continue;
         if (!is_boundary(&line, END_MARK, &label))

@@ -63,6 +63,8 @@ libevtls_testsupport_la_SOURCES = \
 	tests/support/suite.h \
 	tests/support/tmpdir.c \
 	tests/support/tmpdir.h \
+	tests/support/trust_verify.c \
+	tests/support/trust_verify.h \
 	tests/support/vclock.c \
 	tests/support/vclock.h \
 	tests/support/wire.c \
@@ -141,6 +143,14 @@ tests_test_library_LDADD = $(test_ldadd)
 check_tests += tests/test_pem
 tests_test_pem_CPPFLAGS = $(test_cppflags)
 tests_test_pem_LDADD = $(test_ldadd)
+
+check_tests += tests/test_trust
+tests_test_trust_CPPFLAGS = $(test_cppflags)
+tests_test_trust_LDADD = $(test_ldadd)
+
+check_tests += tests/test_trust_system
+tests_test_trust_system_CPPFLAGS = $(test_cppflags)
+tests_test_trust_system_LDADD = $(test_ldadd)
 
 check_tests += tests/test_version
 tests_test_version_CPPFLAGS = $(test_cppflags)
