@@ -213,6 +213,9 @@ evtls_context_get_certificate(const struct evtls_context *ctx);
 /*
  * Adds trust anchors, and CRLs, from a PEM file and from a directory of files named by hash. One
  * of cafile and capath may be NULL. Nothing of a file is added unless all of it can be parsed.
+ * OpenSSL's own blocks, BEGIN TRUSTED CERTIFICATE, bring their trust settings, which count for an
+ * anchor: one rejected for servers, or trusted for e-mail alone, vouches for no server. What such
+ * a block says of a peer's own certificate does not count when an anchor vouches for it.
  *
  * Errors: EVTLS_ERR_CONFIG with file, number of the certificate in it and why (missing:
  * sys_errno; empty; no certificate or CRL in it; broken), EVTLS_ERR_USAGE (both NULL),
