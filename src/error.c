@@ -207,6 +207,7 @@ char *evtls_escape(char *dst, size_t size, const char *src, size_t len)
     return dst;
 }
 
+EVTLS_PRINTF(2, 0)
 static void format_draft(char draft[DRAFT_SIZE], const char *fmt, va_list args)
 {
     if (vsnprintf(draft, DRAFT_SIZE, fmt, args) < 0)
@@ -347,6 +348,7 @@ static void describe_ossl(struct evtls_error *err, unsigned long code, const cha
 }
 
 /* fmt NULL: no detail. */
+EVTLS_PRINTF(4, 0)
 static int set_with_code(struct evtls_error *err, enum evtls_status status, unsigned long code,
                          const char *fmt, va_list args)
 {

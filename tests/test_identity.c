@@ -43,14 +43,21 @@ static void tear_down(void)
 /* What bio holds; lives until the process ends. */
 static const char *keep_text(BIO *bio)
 {
+    static struct kept {
+        struct kept *next;
+        char text[];
+    } * all;
     char *data;
-    long len = BIO_get_mem_data(bio, &data);
-    char *text = malloc((size_t)len + 1);
+    size_t len = (size_t)BIO_get_mem_data(bio, &data);
+    struct kept *kept = malloc(sizeof(*kept) + len + 1);
 
-    memcpy(text, data, (size_t)len);
-    text[len] = '\0';
+    if (len > 0)
+        memcpy(kept->text, data, len);
+    kept->text[len] = '\0';
+    kept->next = all;
+    all = kept;
     BIO_free(bio);
-    return text;
+    return kept->text;
 }
 
 static const char *old_key_pem(void)
