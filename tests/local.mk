@@ -156,6 +156,36 @@ check_tests += tests/test_version
 tests_test_version_CPPFLAGS = $(test_cppflags)
 tests_test_version_LDADD = $(test_ldadd)
 
+# What programs written for libevent rely on, over each transport: tests/contract/contract --help.
+check_tests += tests/contract/contract
+tests_contract_contract_CPPFLAGS = $(test_cppflags)
+tests_contract_contract_LDADD = $(test_extra_ldadd)
+tests_contract_contract_SOURCES = \
+	tests/contract/contract.c \
+	tests/contract/end.c \
+	tests/contract/rows.h \
+	tests/contract/rows_buffers.c \
+	tests/contract/rows_connect.c \
+	tests/contract/rows_end.c \
+	tests/contract/rows_free.c \
+	tests/contract/rows_life.c \
+	tests/contract/rows_loop.c \
+	tests/contract/rows_names.c \
+	tests/contract/rows_pressure.c \
+	tests/contract/rows_read.c \
+	tests/contract/rows_setfd.c \
+	tests/contract/rows_timers.c \
+	tests/contract/rows_write.c \
+	tests/contract/transport.h \
+	tests/contract/transport_socket.c \
+	tests/contract/world.c \
+	tests/contract/world.h
+if HAVE_LIBEVENT_OPENSSL
+tests_contract_contract_CPPFLAGS += -DCONTRACT_OPENSSL $(LIBEVENT_OPENSSL_CFLAGS)
+tests_contract_contract_LDADD += $(LIBEVENT_OPENSSL_LIBS) $(OPENSSL_LIBS)
+tests_contract_contract_SOURCES += tests/contract/transport_openssl.c
+endif
+
 # Everything below is machinery.
 
 AM_TESTS_ENVIRONMENT = srcdir='$(srcdir)'; export srcdir; \
