@@ -157,23 +157,34 @@ tests_test_version_CPPFLAGS = $(test_cppflags)
 tests_test_version_LDADD = $(test_ldadd)
 
 # What programs written for libevent rely on, over each transport: tests/contract/contract --help.
-check_tests += tests/contract/contract
+# The scripts run it, one a transport, so that they run side by side.
+contract_programs = tests/contract/contract
+script_tests += \
+	tests/contract/over-openssl \
+	tests/contract/over-socket
 tests_contract_contract_CPPFLAGS = $(test_cppflags)
 tests_contract_contract_LDADD = $(test_extra_ldadd)
 tests_contract_contract_SOURCES = \
 	tests/contract/contract.c \
 	tests/contract/end.c \
+	tests/contract/http.c \
+	tests/contract/http.h \
 	tests/contract/rows.h \
 	tests/contract/rows_buffers.c \
 	tests/contract/rows_connect.c \
 	tests/contract/rows_end.c \
+	tests/contract/rows_evhttp.c \
 	tests/contract/rows_free.c \
+	tests/contract/rows_http_bodies.c \
+	tests/contract/rows_http_ends.c \
 	tests/contract/rows_life.c \
+	tests/contract/rows_limits.c \
 	tests/contract/rows_loop.c \
 	tests/contract/rows_names.c \
 	tests/contract/rows_pressure.c \
 	tests/contract/rows_read.c \
 	tests/contract/rows_setfd.c \
+	tests/contract/rows_threads.c \
 	tests/contract/rows_timers.c \
 	tests/contract/rows_write.c \
 	tests/contract/transport.h \
@@ -197,7 +208,7 @@ AM_TESTS_ENVIRONMENT = srcdir='$(srcdir)'; export srcdir; \
 LOG_DRIVER = $(SHELL) $(top_srcdir)/tests/driver
 
 if HAVE_CHECK
-check_PROGRAMS += $(check_tests)
+check_PROGRAMS += $(check_tests) $(contract_programs)
 TESTS += $(check_tests)
 endif
 TESTS += $(script_tests)

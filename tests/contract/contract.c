@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#define MAX_ROWS 256
+#define MAX_ROWS 512
 
 enum outcome { NOT_APPLICABLE, NOT_RUN, PASSED, FAILED, KNOWN, PASSES_HERE };
 
@@ -26,12 +26,46 @@ static const struct contract_transport *const transports[] = {
 #define N_TRANSPORTS (sizeof(transports) / sizeof(transports[0]))
 
 static const struct contract_row *const tables[] = {
-    contract_rows_write,  contract_rows_buffers, contract_rows_pressure, contract_rows_read,
-    contract_rows_end,    contract_rows_free,    contract_rows_life,     contract_rows_loop,
-    contract_rows_timers, contract_rows_connect, contract_rows_names,    contract_rows_setfd,
+    contract_rows_write,       contract_rows_buffers,   contract_rows_pressure,
+    contract_rows_read,        contract_rows_end,       contract_rows_free,
+    contract_rows_life,        contract_rows_loop,      contract_rows_timers,
+    contract_rows_connect,     contract_rows_names,     contract_rows_setfd,
+    contract_rows_limits,      contract_rows_threads,   contract_rows_evhttp,
+    contract_rows_http_bodies, contract_rows_http_ends,
+};
+
+/* Rows that are run once more in libevent's debug mode, which aborts where an event is misused. */
+#define DEBUG_PREFIX "debug__"
+static const char *const debug_mode[] = {
+    "write__free_when_empty_slow_reader",
+    "pressure__proxy_both_ways",
+    "read__high_watermark_drained_outside_a_callback",
+    "end__behind_a_full_input",
+    "free__itself_in_the_read_callback",
+    "free__itself_when_connected",
+    "free__while_a_deferred_callback_waits",
+    "free__while_connecting",
+    "life__incref_outlives_free",
+    "loop__base_freed_right_after",
+    "timers__read_is_not_the_end",
+    "timers__write_is_not_the_end",
+    "connect__write_before",
+    "connect__refused",
+    "names__by_resolver",
+    "names__freed_during_lookup",
+    "setfd__reconnect_after_the_end",
+    "setfd__given_later",
+    "limits__write_rate",
+    "limits__priority",
+    "threads__idioms_unlocked",
+    "http__keep_alive",
+    "http__client_reconnects",
+    "http__server_freed_with_connections",
 };
 
 static const struct contract_row *rows[MAX_ROWS];
+static struct contract_row debug_rows[sizeof(debug_mode) / sizeof(debug_mode[0])];
+static char debug_names[sizeof(debug_mode) / sizeof(debug_mode[0])][96];
 static size_t n_rows;
 static enum outcome outcomes[N_TRANSPORTS][MAX_ROWS];
 static char *messages[N_TRANSPORTS][MAX_ROWS];
@@ -39,8 +73,11 @@ static char *messages[N_TRANSPORTS][MAX_ROWS];
 static const char *known_reason(size_t t, size_t r)
 {
     const struct contract_known *k = transports[t]->known;
+    const char *name = rows[r]->name;
+    if (strncmp(name, DEBUG_PREFIX, strlen(DEBUG_PREFIX)) == 0)
+        name += strlen(DEBUG_PREFIX); /* known there is known here */
     for (; k != NULL && k->row != NULL; k++)
-        if (strcmp(k->row, rows[r]->name) == 0)
+        if (strcmp(k->row, name) == 0)
             return k->reason;
     return NULL;
 }
@@ -89,7 +126,6 @@ static void note_result(TestResult *result, int measured)
 static int run_suite(Suite *suite, int measured, enum print_output mode)
 {
     SRunner *runner = srunner_create(suite);
-    srunner_set_fork_status(runner, CK_FORK);
     srunner_run_all(runner, mode);
     int n = srunner_ntests_run(runner);
     TestResult **results = srunner_results(runner);
@@ -128,21 +164,48 @@ static int run_all(enum print_output mode)
 
 /* --- selection and output --- */
 
-static void select_rows(const char *transport, const char *pattern)
+static void add_debug_row(size_t i)
 {
+    for (size_t r = 0; r < n_rows; r++) {
+        if (strcmp(rows[r]->name, debug_mode[i]) != 0)
+            continue;
+        debug_rows[i] = *rows[r];
+        snprintf(debug_names[i], sizeof(debug_names[i]), DEBUG_PREFIX "%s", debug_mode[i]);
+        debug_rows[i].name = debug_names[i];
+        debug_rows[i].setup |= CONTRACT_DEBUG_MODE;
+        rows[n_rows++] = &debug_rows[i];
+        return;
+    }
+    fprintf(stderr, "contract: there is no row %s\n", debug_mode[i]);
+    exit(1);
+}
+
+static void collect_rows(void)
+{
+    size_t n_debug = sizeof(debug_mode) / sizeof(debug_mode[0]);
     for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
-        for (const struct contract_row *row = tables[i]; row->name != NULL && n_rows < MAX_ROWS;
-             row++)
-            rows[n_rows++] = row;
+        for (const struct contract_row *row = tables[i]; row->name != NULL; row++)
+            if (n_rows < MAX_ROWS - n_debug)
+                rows[n_rows++] = row;
+    for (size_t i = 0; i < n_debug; i++)
+        add_debug_row(i);
+}
+
+/* Returns whether the transport is one of ours. */
+static int select_rows(const char *transport, const char *pattern)
+{
+    int found = 0;
     for (size_t t = 0; t < N_TRANSPORTS; t++) {
         if (transport != NULL && strcmp(transport, transports[t]->name) != 0)
             continue;
+        found = 1;
         for (size_t r = 0; r < n_rows; r++) {
             int applies = (rows[r]->needs & ~transports[t]->traits) == 0;
             if (applies && (pattern == NULL || fnmatch(pattern, rows[r]->name, 0) == 0))
                 outcomes[t][r] = NOT_RUN;
         }
     }
+    return found;
 }
 
 static void print_table(void)
@@ -191,6 +254,7 @@ static int usage(FILE *to, int status)
         fprintf(to, " %s", transports[t]->name);
     fprintf(to, "\n  --row PATTERN     only rows whose name matches, for example 'write__*'\n"
                 "  --table           print rows by transports\n"
+                "Exit status: 0, 1 when a row failed, 77 when the build has no such transport.\n"
                 "CK_FORK=no keeps a row in this process, for a debugger; CONTRACT_VERBOSE=1 shows "
                 "libevent's warnings.\n");
     return status;
@@ -211,8 +275,13 @@ int main(int argc, char **argv)
             return usage(strcmp(argv[i], "--help") == 0 ? stdout : stderr,
                          strcmp(argv[i], "--help") == 0 ? 0 : 2);
     }
-    select_rows(transport, pattern);
+    collect_rows();
+    if (!select_rows(transport, pattern)) {
+        fprintf(stderr, "contract: no transport %s in this build\n", transport);
+        return 77;
+    }
     signal(SIGPIPE, SIG_IGN); /* as programs that write to sockets do */
+    contract_pattern_init();
     for (size_t t = 0; t < N_TRANSPORTS; t++) {
         if (transports[t]->set_up != NULL && transports[t]->set_up() != 0) {
             fprintf(stderr, "contract: the transport %s cannot be set up\n", transports[t]->name);

@@ -8,17 +8,19 @@
 
 static unsigned char pattern[PATTERN_LENGTH];
 
+void contract_pattern_init(void)
+{
+    uint32_t x = 2463534242u; /* any seed but 0 */
+    for (size_t i = 0; i < PATTERN_LENGTH; i++) {
+        x ^= x << 13;
+        x ^= x >> 17;
+        x ^= x << 5;
+        pattern[i] = (unsigned char)(x >> 9);
+    }
+}
+
 const void *contract_pattern_period(size_t *length)
 {
-    if (pattern[1] == 0) {
-        uint32_t x = 2463534242u; /* any xorshift seed but 0 */
-        for (size_t i = 0; i < PATTERN_LENGTH; i++) {
-            x ^= x << 13;
-            x ^= x >> 17;
-            x ^= x << 5;
-            pattern[i] = (unsigned char)((x >> 9) | 1);
-        }
-    }
     *length = PATTERN_LENGTH;
     return pattern;
 }
@@ -77,7 +79,7 @@ static void on_read(struct bufferevent *bev, void *arg)
     ck_assert_ptr_eq(bev, e->bev);
     e->reads++;
     end_log(e, 'R');
-    if (!e->hold)
+    if (!e->hold && !e->text)
         end_take(e, SIZE_MAX);
     if (e->on_read != NULL)
         e->on_read(e);
@@ -115,7 +117,8 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
     /* What is in the input at the end is all there will ever be. */
     if (what & (BEV_EVENT_EOF | BEV_EVENT_ERROR)) {
         e->ends++;
-        end_take(e, SIZE_MAX);
+        if (!e->text)
+            end_take(e, SIZE_MAX);
     }
     if (e->on_event != NULL)
         e->on_event(e, what);

@@ -57,7 +57,7 @@ static void hello_slow(struct contract *c, size_t sip)
 
 static void hello_slow_reader(struct contract *c)
 {
-    hello_slow(c, 8192);
+    hello_slow(c, 16384);
 }
 
 static void hello_reader_that_takes_odd_bytes(struct contract *c)

@@ -129,6 +129,13 @@ static const struct contract_known known[] = {
      "a timeout doesn't disable its direction and fires again and again"},
     {"names__setfd_during_lookup",
      "after a cancelled lookup the handshake is done and no byte moves"},
+    {"limits__rate_and_end", "the end is reported before the last bytes are in the input (A4)"},
+    {"limits__max_single_read", "limits of a single read or write are overrun (A6)"},
+    {"limits__max_single_write", "limits of a single read or write are overrun (A6)"},
+    {"limits__priority_stays", "the priority is lost at the end of the handshake"},
+    {"threads__unlocked_needs_deferred", "a refused constructor crashes (A13)"},
+    {"threads__idioms_locked", "the end is reported before the last bytes are in the input (A4)"},
+    {"threads__idioms_unlocked", "the end is reported before the last bytes are in the input (A4)"},
     {NULL, NULL},
 };
 

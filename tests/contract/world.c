@@ -265,7 +265,7 @@ static void listen_on(struct contract *c, const void *sa, int len)
 {
     socklen_t name_len = sizeof(c->address);
     c->listener = evconnlistener_new_bind(
-        c->base, on_accept, c, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 16, sa, len);
+        c->base, on_accept, c, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 128, sa, len);
     ck_assert_ptr_nonnull(c->listener);
     ck_assert_int_eq(
         getsockname(evconnlistener_get_fd(c->listener), (struct sockaddr *)&c->address, &name_len),

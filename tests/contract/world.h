@@ -37,6 +37,7 @@ struct end {
 
     uint64_t sent, received; /* places in the pattern */
     bool hold;               /* what arrives stays in the input */
+    bool text;               /* it is not the pattern: it stays there even at the end */
     size_t sip;              /* bytes that a slow reader takes at each tick */
     struct event *tick;
 
@@ -139,6 +140,8 @@ double contract_now_s(void);
 
 /* --- the pattern --- */
 
+/* Once a process, before the first row. */
+void contract_pattern_init(void);
 /* A long run of the pattern in static memory that starts at its place 0 and repeats there: length
  * is a whole period. */
 const void *contract_pattern_period(size_t *length);
