@@ -29,66 +29,72 @@ struct evtls_identity {
 
 /* ---- Checks ----------------------------------------------------------------------------- */
 
-/* Names a certificate of the identity for messages; index 0 is the leaf. */
-struct place {
-    const char *name;
-    int index;
-};
+/*
+ * A key that could not be read although its bytes are good: OpenSSL reads it with the certificate,
+ * and keeps "none" where memory was short then.
+ */
+static bool key_reads_now(X509 *x509)
+{
+    unsigned char *der = NULL;
+    int len = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(x509), &der);
+    const unsigned char *p = der;
+    EVP_PKEY *key = len > 0 ? d2i_PUBKEY(NULL, &p, len) : NULL;
+    bool reads = key != NULL;
 
-static int check_key_size(X509 *x509, struct place place, struct evtls_error *err)
+    OPENSSL_free(der);
+    EVP_PKEY_free(key);
+    return reads;
+}
+
+static int check_key(X509 *x509, int number, const char *name, struct evtls_error *err)
 {
     EVP_PKEY *key = X509_get0_pubkey(x509);
-    int reason = place.index == 0 ? SSL_R_EE_KEY_TOO_SMALL : SSL_R_CA_KEY_TOO_SMALL;
 
-    if (key == NULL)
-        return evtls_error_set_ossl(err, EVTLS_ERR_CONFIG,
-                                    "certificate %d in %s has a key that OpenSSL cannot use",
-                                    place.index + 1, place.name);
+    if (key == NULL || EVP_PKEY_get_bits(key) <= 0)
+        return key_reads_now(x509)
+                   ? evtls_error_set_nomem(err)
+                   : evtls_error_set_ossl(err, EVTLS_ERR_CONFIG,
+                                          "certificate %d in %s has a key that OpenSSL cannot use",
+                                          number, name);
     if (EVP_PKEY_is_a(key, "DSA"))
-        return evtls_error_set_reason(err, EVTLS_ERR_CONFIG, ERR_LIB_SSL,
-                                      SSL_R_UNKNOWN_CERTIFICATE_TYPE,
-                                      "certificate %d in %s has a DSA key, which TLS no longer "
-                                      "knows",
-                                      place.index + 1, place.name);
+        return evtls_error_set_reason(
+            err, EVTLS_ERR_CONFIG, ERR_LIB_SSL, SSL_R_UNKNOWN_CERTIFICATE_TYPE,
+            "certificate %d in %s has a DSA key, which TLS no longer knows", number, name);
     if (EVP_PKEY_get_security_bits(key) < SECURITY_BITS)
-        return evtls_error_set_reason(err, EVTLS_ERR_CONFIG, ERR_LIB_SSL, reason,
-                                      "certificate %d in %s has a key of %d bits; RSA needs 2048, "
-                                      "elliptic curves need 224",
-                                      place.index + 1, place.name, EVP_PKEY_get_bits(key));
+        return evtls_error_set_reason(
+            err, EVTLS_ERR_CONFIG, ERR_LIB_SSL,
+            number == 1 ? SSL_R_EE_KEY_TOO_SMALL : SSL_R_CA_KEY_TOO_SMALL,
+            "certificate %d in %s has a key of %d bits; RSA needs 2048, elliptic curves need 224",
+            number, name, EVP_PKEY_get_bits(key));
     return EVTLS_OK;
 }
 
 /* The signature of a self-signed certificate protects nothing and is not looked at. */
-static int check_digest(X509 *x509, struct place place, struct evtls_error *err)
+static int check_digest(X509 *x509, int number, const char *name, struct evtls_error *err)
 {
     int digest = NID_undef, bits = -1;
-    const char *name;
+    const char *text;
 
     if ((X509_get_extension_flags(x509) & EXFLAG_SS) != 0)
         return EVTLS_OK;
     X509_get_signature_info(x509, &digest, NULL, &bits, NULL);
     if (bits >= SECURITY_BITS)
         return EVTLS_OK;
-    name = digest != NID_undef ? OBJ_nid2sn(digest) : NULL;
+    text = digest != NID_undef ? OBJ_nid2sn(digest) : NULL;
     return evtls_error_set_reason(err, EVTLS_ERR_CONFIG, ERR_LIB_SSL, SSL_R_CA_MD_TOO_WEAK,
-                                  "certificate %d in %s is signed with %s", place.index + 1,
-                                  place.name, name != NULL ? name : "an unknown digest");
+                                  "certificate %d in %s is signed with %s", number, name,
+                                  text != NULL ? text : "an unknown digest");
 }
 
-static int check_strength(X509 *leaf, STACK_OF(X509) * chain, const char *name,
-                          struct evtls_error *err)
+int evtls_identity_check_certificate(X509 *x509, int number, const char *name,
+                                     struct evtls_error *err)
 {
-    for (int i = 0; i <= sk_X509_num(chain) || i == 0; i++) {
-        X509 *x509 = i == 0 ? leaf : sk_X509_value(chain, i - 1);
-        struct place place = {.name = name, .index = i};
-        int status = check_key_size(x509, place, err);
+    int status = check_key(x509, number, name, err);
 
-        if (status == EVTLS_OK)
-            status = check_digest(x509, place, err);
-        if (status != EVTLS_OK)
-            return status;
-    }
-    return EVTLS_OK;
+    if (status == EVTLS_OK)
+        status = check_digest(x509, number, name, err);
+    evtls_ossl_clear_queue();
+    return status;
 }
 
 /* What no check of ours knows of is found by a context that is thrown away. */
@@ -142,12 +148,9 @@ static int fill(struct evtls_identity *identity, X509 *leaf, EVP_PKEY *key, STAC
 int evtls_identity_new(struct evtls_identity **identity, X509 *leaf, EVP_PKEY *key,
                        STACK_OF(X509) * chain, const char *name, struct evtls_error *err)
 {
-    struct evtls_identity *made;
-    int status = check_strength(leaf, chain, name, err);
+    struct evtls_identity *made = calloc(1, sizeof(*made));
+    int status;
 
-    if (status != EVTLS_OK)
-        return status;
-    made = calloc(1, sizeof(*made));
     if (made == NULL)
         return evtls_error_set_nomem(err);
     if (fill(made, leaf, key, chain) != 0)
@@ -201,12 +204,17 @@ int evtls_identity_use(const struct evtls_identity *identity, SSL_CTX *ssl_ctx,
                        struct evtls_error *err)
 {
     X509 *leaf = evtls_certificate_get_x509(identity->certificate);
+    /* Before the call: making it empties the queue. */
+    const char *subject = evtls_certificate_get_subject(identity->certificate);
 
     /* The last argument replaces what an earlier call installed for this kind of key. */
-    if (SSL_CTX_use_cert_and_key(ssl_ctx, leaf, identity->key, identity->chain, 1) != 1)
-        return evtls_error_set_ossl(err, EVTLS_ERR_CONFIG, "OpenSSL refuses the certificate of %s",
-                                    evtls_certificate_get_subject(identity->certificate));
-    return evtls_error_set_ok(err);
+    if (SSL_CTX_use_cert_and_key(ssl_ctx, leaf, identity->key, identity->chain, 1) == 1)
+        return evtls_error_set_ok(err);
+    /* A refusal leaves an entry; memory that is short does not always. */
+    if (ERR_peek_error() == 0)
+        return evtls_error_set_nomem(err);
+    return evtls_error_set_ossl(err, EVTLS_ERR_CONFIG, "OpenSSL refuses the certificate of %s",
+                                subject);
 }
 
 /* ---- Sets ------------------------------------------------------------------------------- */

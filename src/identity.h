@@ -49,9 +49,16 @@ int evtls_identity_self_signed(struct evtls_identity **identity, const char *con
                                struct evtls_error *err);
 
 /*
- * From parts that are in memory: the leaf, its key, and what is sent behind it (NULL: nothing). One
- * more reference is taken of each. name says in messages where the certificates came from, as
- * struct evtls_input does. Errors: EVTLS_ERR_CONFIG, EVTLS_ERR_NOMEM.
+ * Whether security level 2 lets x509 into an identity: the leaf (number 1) and what is sent behind
+ * it. name says in messages where it came from, as struct evtls_input does. Errors:
+ * EVTLS_ERR_CONFIG, EVTLS_ERR_NOMEM.
+ */
+int evtls_identity_check_certificate(X509 *x509, int number, const char *name,
+                                     struct evtls_error *err);
+
+/*
+ * From parts that were checked: the leaf, its key, and what is sent behind it (NULL: nothing). One
+ * more reference is taken of each. Errors: EVTLS_ERR_CONFIG, EVTLS_ERR_NOMEM.
  */
 int evtls_identity_new(struct evtls_identity **identity, X509 *leaf, EVP_PKEY *key,
                        STACK_OF(X509) * chain, const char *name, struct evtls_error *err);

@@ -40,6 +40,10 @@ static int read_certificates(STACK_OF(X509) * certificates, const struct evtls_i
             evtls_ossl_clear_queue();
             return evtls_error_set_nomem(err);
         }
+        status =
+            evtls_identity_check_certificate(x509, sk_X509_num(certificates), input->name, err);
+        if (status != EVTLS_OK)
+            return status;
     }
     if (status == 0 && sk_X509_num(certificates) == 0)
         return evtls_error_set_reason(err, EVTLS_ERR_CONFIG, ERR_LIB_PEM, PEM_R_NO_START_LINE,
@@ -68,15 +72,26 @@ static int read_key(EVP_PKEY **key, const struct evtls_input *input,
                                   same_input ? ", and no other was given for the key" : "");
 }
 
+/*
+ * Whether the key is that of a certificate. Where memory is short while OpenSSL compares, it says
+ * "another one", so the answer counts when it comes twice.
+ */
+static bool matches(X509 *x509, EVP_PKEY *key)
+{
+    EVP_PKEY *public_key = X509_get0_pubkey(x509);
+
+    return EVP_PKEY_eq(public_key, key) == 1 || EVP_PKEY_eq(public_key, key) == 1;
+}
+
 /* The leaf must come first; where it stands elsewhere, say so. */
 static int check_match(STACK_OF(X509) * certificates, EVP_PKEY *key,
                        const struct evtls_input *cert_input, const struct evtls_input *key_input,
                        struct evtls_error *err)
 {
-    if (X509_check_private_key(sk_X509_value(certificates, 0), key) == 1)
+    if (matches(sk_X509_value(certificates, 0), key))
         return EVTLS_OK;
     for (int i = 1; i < sk_X509_num(certificates); i++) {
-        if (X509_check_private_key(sk_X509_value(certificates, i), key) == 1)
+        if (matches(sk_X509_value(certificates, i), key))
             return evtls_error_set_reason(err, EVTLS_ERR_CONFIG, ERR_LIB_X509,
                                           X509_R_KEY_VALUES_MISMATCH,
                                           "the private key in %s is that of certificate %d in %s, "

@@ -249,6 +249,9 @@ static int report_block(struct evtls_error *err, const struct evtls_input *input
     unsigned long code = ERR_peek_error();
     char text[DESCRIPTION_SIZE];
 
+    /* Bytes that are wrong leave an entry; memory that is short does not always. */
+    if (code == 0)
+        return evtls_error_set_nomem(err);
     if (ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_BAD_BASE64_DECODE)
         return refuse_block(err, input, block, ERR_LIB_PEM, PEM_R_BAD_BASE64_DECODE,
                             "has bad base64 in it");

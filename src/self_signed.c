@@ -23,6 +23,7 @@
 #define COMMON_NAME_MAX 64 /* ub-common-name: RFC 5280, appendix A.1 */
 
 #define NAME_SIZE 256
+#define MADE "the identity made"
 
 /* Normalises a name, which may be a wildcard here. */
 static int parse_name(char text[NAME_SIZE], const char *name, const char **type,
@@ -168,7 +169,9 @@ int evtls_identity_self_signed(struct evtls_identity **identity, const char *con
         status = evtls_error_set_ossl(err, EVTLS_ERR_NOMEM, "no certificate could be made");
         goto out;
     }
-    status = evtls_identity_new(identity, x509, key, NULL, "the certificate made", err);
+    status = evtls_identity_check_certificate(x509, 1, MADE, err);
+    if (status == EVTLS_OK)
+        status = evtls_identity_new(identity, x509, key, NULL, MADE, err);
 out:
     X509_free(x509);
     EVP_PKEY_free(key);

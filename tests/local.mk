@@ -112,6 +112,11 @@ check_tests += tests/test_certificate
 tests_test_certificate_CPPFLAGS = $(test_cppflags)
 tests_test_certificate_LDADD = $(test_ldadd)
 
+check_tests += tests/test_config_memory
+tests_test_config_memory_CPPFLAGS = $(test_cppflags)
+tests_test_config_memory_LDADD = $(test_ldadd)
+tests_test_config_memory_LDFLAGS = $(alloc_faults_ldflags)
+
 check_tests += tests/test_error
 tests_test_error_CPPFLAGS = $(test_cppflags)
 tests_test_error_LDADD = $(test_ldadd)
