@@ -249,9 +249,6 @@ static int report_block(struct evtls_error *err, const struct evtls_input *input
     unsigned long code = ERR_peek_error();
     char text[DESCRIPTION_SIZE];
 
-    /* Bytes that are wrong leave an entry; memory that is short does not always. */
-    if (code == 0)
-        return evtls_error_set_nomem(err);
     if (ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_BAD_BASE64_DECODE)
         return refuse_block(err, input, block, ERR_LIB_PEM, PEM_R_BAD_BASE64_DECODE,
                             "has bad base64 in it");
@@ -259,26 +256,35 @@ static int report_block(struct evtls_error *err, const struct evtls_input *input
                                 evtls_pem_describe(text, sizeof(text), input, block));
 }
 
-int evtls_pem_decode(struct evtls_pem_content *content, const struct evtls_input *input,
-                     const struct evtls_pem_block *block, struct evtls_error *err)
+static int read_content(struct evtls_pem_content *content, const struct evtls_pem_block *block)
 {
     char *name = NULL, *header = NULL;
     BIO *bio = BIO_new_mem_buf(block->text, (int)block->len);
-    int status = EVTLS_OK;
+    int read;
 
     memset(content, 0, sizeof(*content));
     if (bio == NULL) {
-        evtls_ossl_clear_queue();
-        return evtls_error_set_nomem(err);
+        ERR_raise(ERR_LIB_BIO, ERR_R_MALLOC_FAILURE);
+        return -1;
     }
-    if (PEM_read_bio(bio, &name, &header, &content->der, &content->len) != 1)
-        status = report_block(err, input, block);
-    else
+    read = PEM_read_bio(bio, &name, &header, &content->der, &content->len);
+    if (read == 1)
         content->has_header = header[0] != '\0';
     OPENSSL_free(name);
     OPENSSL_free(header);
     BIO_free(bio);
-    return status;
+    return read == 1 ? 0 : -1;
+}
+
+int evtls_pem_decode(struct evtls_pem_content *content, const struct evtls_input *input,
+                     const struct evtls_pem_block *block, struct evtls_error *err)
+{
+    if (read_content(content, block) == 0)
+        return EVTLS_OK;
+    /* OpenSSL fails without a word for a block without content and where memory is short. */
+    if (ERR_peek_error() == 0 && read_content(content, block) == 0)
+        return EVTLS_OK;
+    return report_block(err, input, block);
 }
 
 void evtls_pem_content_cleanup(struct evtls_pem_content *content)
@@ -306,7 +312,10 @@ static int get_object(void **object, const struct evtls_input *input,
         goto out;
     }
     *object = read(&end, content.len);
-    if (*object == NULL)
+    /* Bytes that are wrong leave an entry in the queue; memory that is short does not always. */
+    if (*object == NULL && ERR_peek_error() == 0)
+        status = evtls_error_set_nomem(err);
+    else if (*object == NULL)
         status = report_block(err, input, block);
     else if (end != content.der + content.len)
         status = refuse_block(err, input, block, ERR_LIB_ASN1, ASN1_R_TOO_LONG,
