@@ -69,6 +69,7 @@ static char debug_names[sizeof(debug_mode) / sizeof(debug_mode[0])][96];
 static size_t n_rows;
 static enum outcome outcomes[N_TRANSPORTS][MAX_ROWS];
 static char *messages[N_TRANSPORTS][MAX_ROWS];
+static char case_names[N_TRANSPORTS][MAX_ROWS][112]; /* Check keeps the pointers */
 
 static const char *known_reason(size_t t, size_t r)
 {
@@ -96,10 +97,10 @@ END_TEST
 
 static void add_row(Suite *suite, size_t t, size_t r, double seconds)
 {
-    char name[128];
+    char *name = case_names[t][r];
     int i = (int)(t * MAX_ROWS + r);
-    snprintf(name, sizeof(name), "%s/%s", transports[t]->name, rows[r]->name);
-    TCase *tcase = tcase_create(strdup(name)); /* Check keeps the pointer */
+    snprintf(name, sizeof(case_names[t][r]), "%s/%s", transports[t]->name, rows[r]->name);
+    TCase *tcase = tcase_create(name);
     tcase_set_timeout(tcase, seconds);
     tcase_add_loop_test(tcase, run_row, i, i + 1);
     suite_add_tcase(suite, tcase);

@@ -52,7 +52,8 @@ static void names_start(struct contract *c, struct names *n)
 
 static void names_stop(struct contract *c, struct names *n)
 {
-    evdns_base_free(n->dns, 0);
+    evdns_base_free(n->dns, 1);
+    contract_drain(c); /* what was asked and given up is told so */
     evdns_close_server_port(n->server);
     contract_drain(c);
 }
