@@ -295,6 +295,7 @@ START_TEST(error__openssl_out_of_memory_is_nomem)
 
     ERR_raise(ERR_LIB_EVP, ERR_R_EVP_LIB);
     ERR_raise(ERR_LIB_X509, ERR_R_MALLOC_FAILURE);
+    ERR_raise(ERR_LIB_PEM, ERR_R_ASN1_LIB);
     ck_assert_int_eq(evtls_error_set_ossl(&err, EVTLS_ERR_CONFIG, "x"), EVTLS_ERR_NOMEM);
     ck_assert_int_eq(err.status, EVTLS_ERR_NOMEM);
 }

@@ -282,23 +282,43 @@ START_TEST(identity__loads_from_memory)
 }
 END_TEST
 
+/* The key in the old form of encryption. */
+static const char *old_encrypted_key_pem(void)
+{
+    BIO *bio = BIO_new(BIO_s_mem());
+
+    ck_assert_int_eq(PEM_write_bio_PrivateKey_traditional(bio, pki_key(leaf), EVP_aes_128_cbc(),
+                                                          (const unsigned char *)PKI_PASSWORD,
+                                                          (int)strlen(PKI_PASSWORD), NULL, NULL),
+                     1);
+    return keep_text(bio);
+}
+
 START_TEST(identity__password_function_is_called_once_and_only_if_needed)
 {
-    int calls = 0;
-    struct evtls_password password = {.get = get_password, .arg = &calls};
-    struct evtls_identity *identity = NULL;
-    const char *cert = write_pattern("c.pem", "@L");
+    const struct {
+        const char *key;
+        int calls;
+    } keys[] = {
+        {pki_key_pem(leaf), 0},
+        {old_key_pem(), 0},
+        {pki_encrypted_key_pem(leaf), 1},
+        {old_encrypted_key_pem(), 1},
+    };
+    const char *cert = pki_cert_pem(leaf);
 
-    ck_assert_int_eq(
-        evtls_identity_load_file(&identity, cert, write_pattern("k.pem", "@K"), &password, NULL),
-        0);
-    ck_assert_int_eq(calls, 0);
-    evtls_identity_free(identity);
-    ck_assert_int_eq(
-        evtls_identity_load_file(&identity, cert, write_pattern("k.pem", "@E"), &password, NULL),
-        0);
-    ck_assert_int_eq(calls, 1);
-    evtls_identity_free(identity);
+    for (size_t i = 0; i < COUNT(keys); i++) {
+        int calls = 0;
+        struct evtls_password password = {.get = get_password, .arg = &calls};
+        struct evtls_identity *identity = NULL;
+        struct evtls_error err;
+
+        ck_assert_msg(evtls_identity_load_data(&identity, cert, strlen(cert), keys[i].key,
+                                               strlen(keys[i].key), &password, &err) == 0,
+                      "%s", err.message);
+        ck_assert_int_eq(calls, keys[i].calls);
+        evtls_identity_free(identity);
+    }
 }
 END_TEST
 

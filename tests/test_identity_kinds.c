@@ -181,6 +181,8 @@ START_TEST(identity__self_signed_is_trusted_as_its_own_ca)
     certificate = evtls_identity_get_certificate(identity);
     x509 = evtls_certificate_get_x509(certificate);
     ck_assert_str_eq(evtls_certificate_get_subject(certificate), "CN=localhost");
+    /* RFC 5280, section 4.2.1.2: a CA must have one. */
+    ck_assert_ptr_nonnull(X509_get0_subject_key_id(x509));
     ck_assert_int_eq(verify(x509, x509, "localhost", NULL, X509_PURPOSE_SSL_SERVER), X509_V_OK);
     ck_assert_int_eq(verify(x509, x509, "x.a.test", NULL, X509_PURPOSE_SSL_SERVER), X509_V_OK);
     ck_assert_int_eq(verify(x509, x509, NULL, "127.0.0.1", X509_PURPOSE_SSL_SERVER), X509_V_OK);
