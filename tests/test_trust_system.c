@@ -1,5 +1,6 @@
 #include "config.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -125,6 +126,38 @@ START_TEST(trust_system__is_copied_when_more_is_added)
 }
 END_TEST
 
+static void *load_often(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 50; i++) {
+        struct evtls_trust *trust = NULL;
+
+        if (evtls_trust_add_system(&trust, NULL) != 0 ||
+            evtls_trust_get_num_certificates(trust) != 1)
+            abort();
+        evtls_trust_free(trust);
+    }
+    return NULL;
+}
+
+/* One thread replaces the file meanwhile by another with as many certificates. */
+START_TEST(trust_system__threads_load_it_at_once)
+{
+    const char *path = tmpdir_path(dir, "system.pem"), *next;
+    pthread_t threads[4];
+
+    evtls_trust_free(load_system("R"));
+    for (size_t i = 0; i < COUNT(threads); i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, load_often, NULL), 0);
+    for (int i = 0; i < 10; i++) {
+        next = tmpdir_write_text(dir, "next.pem", content_of(i % 2 ? "R" : "O"));
+        ck_assert_int_eq(rename(next, path), 0);
+    }
+    for (size_t i = 0; i < COUNT(threads); i++)
+        pthread_join(threads[i], NULL);
+}
+END_TEST
+
 static const struct {
     const char *label, *pattern;
     size_t certificates;
@@ -175,6 +208,7 @@ static Suite *trust_system_suite(void)
     tcase_add_checked_fixture(tcase, make_dir, free_dir);
     tcase_add_test(tcase, trust_system__is_parsed_once_and_shared);
     tcase_add_test(tcase, trust_system__is_copied_when_more_is_added);
+    tcase_add_test(tcase, trust_system__threads_load_it_at_once);
     tcase_add_loop_test(tcase, trust_system__leaves_out_what_it_cannot_read, 0, COUNT(systems));
     tcase_add_test(tcase, trust_system__directories_are_a_list);
     suite_add_tcase(suite, tcase);
