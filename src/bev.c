@@ -51,6 +51,7 @@ struct evtls_bev *evtls_bev_enter(struct bufferevent *bev)
     evbuffer_lock(bev->output);
     if (is_ours(bev) && evtls_bev_from(bev)->phase != EVTLS_BEV_DEAD) {
         bufferevent_incref(bev);
+        evtls_bev_from(bev)->triggered = false;
         return evtls_bev_from(bev);
     }
     evbuffer_unlock(bev->output);
@@ -86,11 +87,11 @@ void evtls_bev_work(struct evtls_bev *conn)
 
     if (evtls_bev_enter(bev)) {
         conn->tell_now = true;
-        if (!conn->tell) {
+        evtls_bev_tell(conn);
+        if (conn->phase != EVTLS_BEV_DEAD) {
             conn->read_again = false;
             evtls_bev_read(conn);
-            evtls_bev_flush(conn);
-            evtls_bev_go_on_ending(conn);
+            evtls_bev_send_later(conn);
         }
         evtls_bev_leave(conn);
         conn->tell_now = false;

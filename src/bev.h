@@ -131,6 +131,7 @@ struct evtls_bev {
 
     bool telling : 1;       /* evtls_bev_tell is on the stack */
     bool tell_now : 1;      /* deferred callbacks are being run from the queue */
+    bool triggered : 1;     /* libevent was asked for a callback by the handler that runs */
     bool sending_on : 1;    /* ev_send is registered */
     bool plain_blocked : 1; /* the descriptor took no more plaintext */
     bool first_sent : 1;    /* something was sent on this descriptor */
@@ -257,6 +258,9 @@ int evtls_bev_add_output(struct evtls_bev *conn, const unsigned char *data, size
 
 /* Encrypts and sends as much as may be and the descriptor takes. */
 void evtls_bev_flush(struct evtls_bev *conn);
+
+/* The same now, or after the program has been told what it is about to be told. */
+void evtls_bev_send_later(struct evtls_bev *conn);
 
 /* Sends what is encrypted: true when all of it was taken. */
 bool evtls_bev_send(struct evtls_bev *conn);

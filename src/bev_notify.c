@@ -4,8 +4,8 @@
  *
  * Everything is noted first (conn->tell) and told when the handler is done. libevent's callbacks
  * are run by libevent (bufferevent_trigger), which defers them where that was asked for. Its own
- * queue is private, so ours run from the work queue then, before libevent's are triggered: the
- * order stays the same.
+ * queue is private, so ours run from the work queue then, before libevent's are triggered, and
+ * those that belong behind libevent's a turn later: the order stays the same.
  *
  * After each call of the program the connection may be freed (phase DEAD, the memory is still
  * there) or have another descriptor (another generation).
@@ -167,13 +167,28 @@ static void tell_one(struct evtls_bev *conn)
     }
 }
 
+/*
+ * What libevent has been asked to run may run later: always with deferred callbacks, and with a
+ * high watermark it runs the read callback once more. The end is told after it.
+ */
+static bool must_wait(const struct evtls_bev *conn)
+{
+    const unsigned behind = EVTLS_BEV_TELL_UNWRAPPED | EVTLS_BEV_TELL_EOF | EVTLS_BEV_TELL_ERROR;
+
+    return conn->triggered && !(conn->tell & ~behind) &&
+           ((conn->options & BEV_OPT_DEFER_CALLBACKS) || conn->bev->wm_read.high > 0);
+}
+
 void evtls_bev_tell(struct evtls_bev *conn)
 {
+    const unsigned libevents = EVTLS_BEV_TELL_OPEN | EVTLS_BEV_TELL_READ | EVTLS_BEV_TELL_WRITE;
+
     if (conn->telling || ((conn->options & BEV_OPT_DEFER_CALLBACKS) && !conn->tell_now)) {
         return;
     }
     conn->telling = true;
-    while (conn->tell && conn->phase != EVTLS_BEV_DEAD) {
+    while (conn->tell && conn->phase != EVTLS_BEV_DEAD && !must_wait(conn)) {
+        conn->triggered = conn->triggered || (conn->tell & libevents);
         tell_one(conn);
     }
     conn->telling = false;

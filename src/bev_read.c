@@ -115,16 +115,16 @@ bool evtls_bev_has_input(const struct evtls_bev *conn)
 
 /* ---- Using it ----------------------------------------------------------------------------- */
 
-/* How much the input buffer may grow now. */
-static size_t get_room(const struct evtls_bev *conn)
+/* How much the input buffer may grow now: to its high watermark, and as rate limits allow. */
+static size_t get_room(struct evtls_bev *conn)
 {
     size_t high = conn->bev->wm_read.high;
     size_t length = evbuffer_get_length(conn->bev->input);
 
     if (high == 0) {
-        return EV_SSIZE_MAX;
+        return evtls_bev_clip_read(conn, EV_SSIZE_MAX);
     }
-    return length < high ? high - length : 0;
+    return evtls_bev_clip_read(conn, length < high ? high - length : 0);
 }
 
 static void opened(struct evtls_bev *conn)
@@ -191,7 +191,7 @@ static bool advance_open(struct evtls_bev *conn)
     }
     if (n > 0) {
         conn->tell |= EVTLS_BEV_TELL_READ;
-        return true;
+        return (size_t)n < room; /* else the program is told first */
     }
     if (n == EVTLS_ERR_WANT_READ) {
         if (conn->in.fd_end) {
@@ -368,8 +368,7 @@ void evtls_bev_on_readable(evutil_socket_t fd, short what, void *arg)
         bufferevent_trigger_event(conn->bev, BEV_EVENT_TIMEOUT | BEV_EVENT_READING, 0);
     } else {
         evtls_bev_read(conn);
-        evtls_bev_flush(conn);
-        evtls_bev_go_on_ending(conn);
+        evtls_bev_send_later(conn);
     }
     evtls_bev_leave(conn);
 }

@@ -220,7 +220,9 @@ static bool encrypt_record(struct evtls_bev *conn, size_t max)
     struct evtls_bev_record *record = &out->records[out->first + out->n_records];
     ev_ssize_t n;
 
+    evbuffer_unfreeze(conn->bev->output, 1);
     n = evtls_engine_step_write(conn->engine, conn->bev->output, out->encrypted, max);
+    evbuffer_freeze(conn->bev->output, 1);
     if (n > 0) {
         record->end = out->len;
         record->plain = (size_t)n;
@@ -372,6 +374,24 @@ void evtls_bev_flush(struct evtls_bev *conn)
         flush_tls(conn);
     }
     conn->flushing = false;
+}
+
+/*
+ * Where the program is about to be told something, it will probably write: what there is to send
+ * waits for that, and leaves with it. So too is a connection told to be open before anything is
+ * sent on it, tickets included.
+ */
+void evtls_bev_send_later(struct evtls_bev *conn)
+{
+    bool wanted = evtls_bev_get_unsent(conn) > 0 || conn->write_asked ||
+                  conn->ending != EVTLS_BEV_NO_END || evbuffer_get_length(conn->bev->output) > 0;
+
+    if (!conn->tell) {
+        evtls_bev_flush(conn);
+        evtls_bev_go_on_ending(conn);
+    } else if (wanted) {
+        evtls_bev_queue(conn);
+    }
 }
 
 /* ---- What calls it ------------------------------------------------------------------------ */

@@ -25,9 +25,43 @@ pkgconfig_DATA = evtls.pc evtls_extra.pc
 noinst_LTLIBRARIES += libevtls_core.la libevtls_extra_core.la
 
 libevtls_core_la_SOURCES = \
+	src/alpn.c \
+	src/alpn.h \
+	src/base.c \
+	src/base.h \
+	src/bev.c \
+	src/bev.h \
+	src/bev_dead.c \
+	src/bev_dead.h \
+	src/bev_enable.c \
+	src/bev_end.c \
+	src/bev_limit.c \
+	src/bev_notify.c \
+	src/bev_ops.c \
+	src/bev_ops.h \
+	src/bev_read.c \
+	src/bev_write.c \
+	src/bio.c \
+	src/bio.h \
 	src/certificate.c \
 	src/certificate.h \
 	src/compat.h \
+	src/context.c \
+	src/context.h \
+	src/context_internal.h \
+	src/context_set.c \
+	src/context_ssl.c \
+	src/dump.c \
+	src/engine.c \
+	src/engine.h \
+	src/engine_info.c \
+	src/engine_internal.h \
+	src/engine_io.c \
+	src/engine_result.c \
+	src/engine_ssl.c \
+	src/engine_ssl.h \
+	src/engine_state.c \
+	src/engine_state.h \
 	src/error.c \
 	src/error.h \
 	src/hostname.c \
@@ -41,13 +75,30 @@ libevtls_core_la_SOURCES = \
 	src/keylog.h \
 	src/library.c \
 	src/library.h \
+	src/lineage.c \
+	src/lineage.h \
+	src/openssl_access.c \
 	src/ossl_names.c \
 	src/pem.c \
 	src/pem.h \
 	src/pem_key.c \
 	src/pem_key.h \
+	src/policy.c \
+	src/policy.h \
+	src/policy_apply.c \
+	src/port.h \
+	src/port_evbuffer.c \
+	src/port_evbuffer.h \
 	src/private.h \
 	src/self_signed.c \
+	src/session.c \
+	src/session.h \
+	src/session_cache.c \
+	src/session_cache.h \
+	src/sni.c \
+	src/sni.h \
+	src/ticket_keys.c \
+	src/ticket_keys.h \
 	src/trust.c \
 	src/trust.h \
 	src/trust_batch.c \
@@ -58,6 +109,8 @@ libevtls_core_la_SOURCES = \
 	src/version.c
 
 libevtls_extra_core_la_SOURCES = \
+	src/accept.c \
+	src/accept.h \
 	src/evhttp.c
 
 evtls_cppflags = $(AM_CPPFLAGS) -D_GNU_SOURCE $(LIBEVENT_CORE_CFLAGS) $(OPENSSL_CFLAGS)

@@ -39,6 +39,13 @@ int evtls_session_check(const struct evtls_session *session, struct evtls_contex
 
 SSL_SESSION *evtls_session_get_ssl_session(const struct evtls_session *session);
 
+/*
+ * On a server: notes in session, which has just been made on ssl, the time of the full handshake
+ * and the end that follows from it, unless it has them from the session it resumes, and shortens
+ * its timeout to that. Returns that end in seconds since 1970, or -1 when memory is exhausted.
+ */
+int64_t evtls_session_mark(SSL *ssl, SSL_SESSION *session);
+
 /* Installs the server's half on a context that is being sealed: 0 or -1 (no memory). */
 int evtls_session_setup_ssl_ctx(SSL_CTX *ssl_ctx);
 

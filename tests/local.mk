@@ -16,7 +16,8 @@ script_tests = \
 	tests/check-driver \
 	tests/check-headers \
 	tests/check-includes \
-	tests/check-style
+	tests/check-style \
+	tests/check-symbols
 
 test_cppflags = $(AM_CPPFLAGS) -D_GNU_SOURCE -iquote $(top_srcdir)/src -I$(top_srcdir)/tests \
 	$(LIBEVENT_EXTRA_CFLAGS) $(LIBEVENT_PTHREADS_CFLAGS) $(OPENSSL_CFLAGS) $(CHECK_CFLAGS)
@@ -108,6 +109,30 @@ check_tests += tests/support/test_support_pki
 tests_support_test_support_pki_CPPFLAGS = $(test_cppflags)
 tests_support_test_support_pki_LDADD = $(test_ldadd)
 
+check_tests += tests/test_bev
+tests_test_bev_CPPFLAGS = $(test_cppflags)
+tests_test_bev_LDADD = $(test_ldadd)
+tests_test_bev_SOURCES = \
+	tests/support/bev_pair.c \
+	tests/support/bev_pair.h \
+	tests/test_bev.c
+
+check_tests += tests/test_bev_end
+tests_test_bev_end_CPPFLAGS = $(test_cppflags)
+tests_test_bev_end_LDADD = $(test_ldadd)
+tests_test_bev_end_SOURCES = \
+	tests/support/bev_pair.c \
+	tests/support/bev_pair.h \
+	tests/test_bev_end.c
+
+check_tests += tests/test_bev_fail
+tests_test_bev_fail_CPPFLAGS = $(test_cppflags)
+tests_test_bev_fail_LDADD = $(test_ldadd)
+tests_test_bev_fail_SOURCES = \
+	tests/support/bev_pair.c \
+	tests/support/bev_pair.h \
+	tests/test_bev_fail.c
+
 check_tests += tests/test_certificate
 tests_test_certificate_CPPFLAGS = $(test_cppflags)
 tests_test_certificate_LDADD = $(test_ldadd)
@@ -165,6 +190,7 @@ tests_test_version_LDADD = $(test_ldadd)
 # The scripts run it, one a transport, so that they run side by side.
 contract_programs = tests/contract/contract
 script_tests += \
+	tests/contract/over-evtls \
 	tests/contract/over-openssl \
 	tests/contract/over-socket
 tests_contract_contract_CPPFLAGS = $(test_cppflags)
@@ -193,6 +219,7 @@ tests_contract_contract_SOURCES = \
 	tests/contract/rows_timers.c \
 	tests/contract/rows_write.c \
 	tests/contract/transport.h \
+	tests/contract/transport_evtls.c \
 	tests/contract/transport_socket.c \
 	tests/contract/world.c \
 	tests/contract/world.h

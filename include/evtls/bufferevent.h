@@ -20,8 +20,10 @@
  *    most 64 KiB of ciphertext to send and one record received.
  *
  * Events, in order: alpn, handshake, then BEV_EVENT_CONNECTED, alone, once; close_notify, then
- * BEV_EVENT_READING|BEV_EVENT_EOF; or error, then BEV_EVENT_ERROR with the direction that met it.
- * A free in the first of a pair suppresses the second. An end of file without close_notify is
+ * BEV_EVENT_READING|BEV_EVENT_EOF; or error, then BEV_EVENT_ERROR with the direction that met it
+ * (without one where connecting failed). A free in the first of a pair suppresses the second.
+ * After an end of file one may go on writing; where what is still owed then cannot be sent,
+ * BEV_EVENT_WRITING|BEV_EVENT_ERROR follows. An end of file without close_notify is
  * BEV_EVENT_READING|BEV_EVENT_ERROR with status EVTLS_ERR_TRUNCATED. libevent's read and write
  * timeouts stay its own non-terminal events. A handshake that takes too long ends with
  * BEV_EVENT_TIMEOUT|BEV_EVENT_ERROR and status EVTLS_ERR_TIMEOUT; its clock runs from the
@@ -53,7 +55,8 @@
  * evtls_bufferevent_shutdown_write does.
  *
  * After a fork, only the process that made a connection sends anything for it: in the child,
- * bufferevent_free is silent.
+ * bufferevent_free is silent. As always with libevent, a child calls event_reinit before it
+ * touches the base. bufferevent_base_set fails: a bufferevent of evtls stays with its base.
  *
  * Threads: as libevent has it: with BEV_OPT_THREADSAFE and libevent's threading set up, calls may
  * come from any thread; callbacks run on the loop's thread. Engine calls need the lock of the
@@ -140,7 +143,9 @@ EVTLS_EXPORT int evtls_bufferevent_set_handshake_timeout(struct bufferevent *bev
  * is delivered as usual. Ends with READING|EOF, or, when linger has passed, with TIMEOUT|ERROR and
  * status EVTLS_ERR_TIMEOUT. Before the handshake is complete it aborts the connection: ERROR.
  * Writing fails from now on. linger: NULL is 5 seconds; zero sends what can be sent now and does
- * not wait: the terminal event follows at once.
+ * not wait: the terminal event follows at once. The peer's close_notify is seen only while EV_READ
+ * is enabled; where it was told before, no second event comes, and the write callback tells that
+ * the output is gone.
  * Errors: EVTLS_ERR_USAGE (not ours; called twice; after the end).
  */
 EVTLS_EXPORT int evtls_bufferevent_shutdown(struct bufferevent *bev, const struct timeval *linger);

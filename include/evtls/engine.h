@@ -151,7 +151,7 @@ EVTLS_EXPORT int evtls_engine_handshake(struct evtls_engine *engine);
  */
 EVTLS_EXPORT ev_ssize_t evtls_engine_read(struct evtls_engine *engine, void *data, size_t len);
 
-/* The same, appended to an evbuffer: at most max bytes. On EVTLS_ERR_NOMEM nothing is lost. */
+/* The same, appended to an evbuffer: at most max bytes. */
 EVTLS_EXPORT ev_ssize_t evtls_engine_read_buffer(struct evtls_engine *engine, struct evbuffer *buf,
                                                  size_t max);
 

@@ -22,6 +22,7 @@ static const struct contract_transport *const transports[] = {
 #ifdef CONTRACT_OPENSSL
     &contract_transport_openssl,
 #endif
+    &contract_transport_evtls,
 };
 #define N_TRANSPORTS (sizeof(transports) / sizeof(transports[0]))
 

@@ -155,7 +155,9 @@ static void group(struct contract *c)
     double took = contract_now_s() - start;
     ck_assert_msg(took >= (16 - 4) * 0.02, "256 KiB of two took %.3f s", took);
     bufferevent_rate_limit_group_get_totals(g, &read, &written);
-    ck_assert_uint_ge(written, 256 * KIB);
+    /* libevent counts these for the bufferevents that it charges itself. */
+    if (c->t->add_to_rate_limit_group == NULL)
+        ck_assert_uint_ge(written, 256 * KIB);
     ck_assert_int_eq(leave(c, &c->client), 0);
     ck_assert_int_eq(leave(c, &client), 0);
     end_send(&c->client, 1024 * KIB);

@@ -63,5 +63,6 @@ struct contract_transport {
 
 extern const struct contract_transport contract_transport_socket;
 extern const struct contract_transport contract_transport_openssl;
+extern const struct contract_transport contract_transport_evtls;
 
 #endif
