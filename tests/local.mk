@@ -244,7 +244,7 @@ check_PROGRAMS += $(check_tests) $(contract_programs)
 TESTS += $(check_tests)
 endif
 TESTS += $(script_tests)
-EXTRA_DIST += tests/driver tests/summary tests/fresh-root $(script_tests)
+EXTRA_DIST += tests/contract/README.md tests/driver tests/summary tests/fresh-root $(script_tests)
 
 # Replaces Automake's summary: the logs of what failed, and one line at the end. It is the last thing
 # that "make check" does, whether a test failed or not.

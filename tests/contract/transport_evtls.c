@@ -1,6 +1,5 @@
 /*
- * evtls_bufferevent_socket_new, with a certificate made at run time that the client trusts. No
- * known failures.
+ * evtls_bufferevent_socket_new, with a certificate made at run time that the client trusts.
  */
 #include "transport.h"
 
@@ -44,9 +43,13 @@ static struct bufferevent *make(struct event_base *base, evutil_socket_t fd,
 
 static struct bufferevent *http_bevcb(struct event_base *base, void *transport)
 {
-    (void)transport;
     return evtls_evhttp_bevcb(base, contexts[CONTRACT_SERVER]);
 }
+
+static const struct contract_known known[] = {
+    {"limits__group_totals", "libevent counts them only where it charges the group itself"},
+    {NULL, NULL},
+};
 
 const struct contract_transport contract_transport_evtls = {
     .name = "evtls",
@@ -57,4 +60,5 @@ const struct contract_transport contract_transport_evtls = {
     .http_bevcb = http_bevcb,
     .add_to_rate_limit_group = evtls_bufferevent_add_to_rate_limit_group,
     .remove_from_rate_limit_group = evtls_bufferevent_remove_from_rate_limit_group,
+    .known = known,
 };
