@@ -81,6 +81,19 @@ void evtls_bev_queue(struct evtls_bev *conn)
     }
 }
 
+static void do_work(struct evtls_bev *conn)
+{
+    if (conn->read_again) {
+        conn->read_again = false;
+        evtls_bev_read(conn);
+    } else if (conn->phase == EVTLS_BEV_HANDSHAKE) {
+        evtls_bev_advance(conn); /* a client begins */
+    }
+    if (conn->phase != EVTLS_BEV_DEAD) {
+        evtls_bev_send_later(conn);
+    }
+}
+
 void evtls_bev_work(struct evtls_bev *conn)
 {
     struct bufferevent *bev = conn->bev;
@@ -89,9 +102,7 @@ void evtls_bev_work(struct evtls_bev *conn)
         conn->tell_now = true;
         evtls_bev_tell(conn);
         if (conn->phase != EVTLS_BEV_DEAD) {
-            conn->read_again = false;
-            evtls_bev_read(conn);
-            evtls_bev_send_later(conn);
+            do_work(conn);
         }
         evtls_bev_leave(conn);
         conn->tell_now = false;

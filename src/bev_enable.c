@@ -317,7 +317,10 @@ int evtls_bev_op_enable(struct bufferevent *bev, short events)
     if ((events & EV_WRITE) && write_is_asked(conn)) {
         conn->write_asked = true;
     }
-    if (conn->phase == EVTLS_BEV_HANDSHAKE || conn->write_asked || evtls_bev_has_input(conn) ||
+    if (evtls_bev_has_input(conn)) {
+        conn->read_again = true;
+    }
+    if (conn->phase == EVTLS_BEV_HANDSHAKE || conn->write_asked || conn->read_again ||
         evbuffer_get_length(bev->output) > 0) {
         evtls_bev_queue(conn);
     }

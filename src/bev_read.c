@@ -15,8 +15,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* Read in one event at most, so that other connections get their turn. */
-#define READ_BUDGET_BYTES 262144
+/* Times the scratch is filled in one event at most, so that other connections get their turn. */
+#define READ_ROUNDS 4
 
 /* With a high watermark not much more is read than may be delivered, but no silly amounts. */
 #define MIN_READ_BYTES 4096
@@ -301,42 +301,52 @@ static size_t get_read_size(struct evtls_bev *conn)
     return evtls_bev_clip_read(conn, room);
 }
 
-void evtls_bev_read(struct evtls_bev *conn)
+/* One recv, and what comes of it: true when there may be more at once. */
+static bool read_once(struct evtls_bev *conn, unsigned char *scratch)
 {
-    unsigned char *scratch = evtls_base_get_scratch(conn->shared);
-    size_t budget = READ_BUDGET_BYTES;
-    size_t n = 0, size = 0;
+    size_t size = get_read_size(conn);
+    size_t n = size > 0 ? receive(conn, scratch, size) : 0;
 
+    conn->in.data = scratch;
+    conn->in.len = n;
     evtls_bev_advance(conn);
-    if (conn->in.len == 0) {
-        evtls_bev_drop_input(conn);
-    }
-    while (scratch && may_receive(conn) && n == size && budget > 0) {
-        size = get_read_size(conn);
-        if (size == 0) {
-            break;
-        }
-        n = receive(conn, scratch, size);
-        conn->in.data = scratch;
-        conn->in.len = n;
-        budget -= n < budget ? n : budget;
-        evtls_bev_advance(conn);
-        if (conn->phase == EVTLS_BEV_DEAD) {
-            break;
-        }
-        evtls_bev_hold_input(conn);
-        if (n > 0) {
-            evtls_bev_charge_read(conn, n);
-        }
-    }
     if (conn->phase == EVTLS_BEV_DEAD) {
-        evtls_bev_drop_input(conn);
-        return;
+        conn->in.len = 0;
+        return false;
+    }
+    evtls_bev_hold_input(conn);
+    if (n > 0) {
+        evtls_bev_charge_read(conn, n);
     }
     if (conn->write_errno && n < size && !conn->in.fd_end) {
         evtls_bev_send_failed(conn, conn->write_errno);
     }
-    conn->read_again = evtls_bev_has_input(conn) && get_room(conn) > 0;
+    return size > 0 && n == size;
+}
+
+/*
+ * The program is told after each round (where callbacks are not deferred), so that it takes its
+ * bytes while they are in the cache and their memory serves the next round.
+ */
+void evtls_bev_read(struct evtls_bev *conn)
+{
+    unsigned char *scratch = evtls_base_get_scratch(conn->shared);
+    unsigned generation = conn->generation;
+    int rounds = READ_ROUNDS;
+
+    evtls_bev_advance(conn);
+    if (conn->phase != EVTLS_BEV_DEAD && conn->in.len == 0) {
+        evtls_bev_drop_input(conn);
+    }
+    while (scratch && rounds-- > 0 && may_receive(conn) && read_once(conn, scratch)) {
+        evtls_bev_tell(conn);
+        if (conn->generation != generation) {
+            return;
+        }
+    }
+    if (conn->phase != EVTLS_BEV_DEAD && evtls_bev_has_input(conn) && get_room(conn) > 0) {
+        conn->read_again = true;
+    }
 }
 
 size_t evtls_bev_discard(struct evtls_bev *conn, size_t max)
@@ -368,7 +378,9 @@ void evtls_bev_on_readable(evutil_socket_t fd, short what, void *arg)
         bufferevent_trigger_event(conn->bev, BEV_EVENT_TIMEOUT | BEV_EVENT_READING, 0);
     } else {
         evtls_bev_read(conn);
-        evtls_bev_send_later(conn);
+        if (conn->phase != EVTLS_BEV_DEAD) {
+            evtls_bev_send_later(conn);
+        }
     }
     evtls_bev_leave(conn);
 }

@@ -41,8 +41,13 @@ size_t evtls_bio_link_next_record(const struct evtls_bio_link *link)
     const unsigned char *span;
     size_t len = evtls_bio_link_peek(link, &span);
 
-    if (len < EVTLS_RECORD_HEADER_LENGTH || span[0] != TYPE_APPLICATION_DATA ||
-        !evtls_bio_link_at_boundary(link))
+    if (link->body_left > 0) { /* the rest of one; its header stays known */
+        return link->header[0] == TYPE_APPLICATION_DATA && link->body_left <= len
+                   ? body_length(link->header)
+                   : 0;
+    }
+    if (link->header_len > 0 || len < EVTLS_RECORD_HEADER_LENGTH ||
+        span[0] != TYPE_APPLICATION_DATA)
         return 0;
     return body_length(span) <= len - EVTLS_RECORD_HEADER_LENGTH ? body_length(span) : 0;
 }
