@@ -10,3 +10,61 @@
 sample_cppflags = $(AM_CPPFLAGS) -D_DEFAULT_SOURCE $(LIBEVENT_CORE_CFLAGS)
 sample_ldadd = libevtls.la $(LIBEVENT_CORE_LIBS)
 sample_extra_ldadd = libevtls_extra.la libevtls.la $(LIBEVENT_EXTRA_LIBS) $(LIBEVENT_CORE_LIBS)
+
+noinst_PROGRAMS += samples/tls-echo-server
+samples_tls_echo_server_SOURCES = \
+	samples/sample_server.c \
+	samples/sample_server.h \
+	samples/sample_util.c \
+	samples/sample_util.h \
+	samples/tls-echo-server.c
+samples_tls_echo_server_CPPFLAGS = $(sample_cppflags)
+samples_tls_echo_server_LDADD = $(sample_ldadd)
+
+noinst_PROGRAMS += samples/tls-echo-client
+samples_tls_echo_client_SOURCES = \
+	samples/sample_util.c \
+	samples/sample_util.h \
+	samples/tls-echo-client.c
+samples_tls_echo_client_CPPFLAGS = $(sample_cppflags)
+samples_tls_echo_client_LDADD = $(sample_extra_ldadd)
+
+noinst_PROGRAMS += samples/https-server
+samples_https_server_SOURCES = \
+	samples/file_reply.c \
+	samples/file_reply.h \
+	samples/http_files.c \
+	samples/http_files.h \
+	samples/https-server.c \
+	samples/sample_server.c \
+	samples/sample_server.h \
+	samples/sample_util.c \
+	samples/sample_util.h \
+	samples/static_files.c \
+	samples/static_files.h \
+	samples/vhosts.c \
+	samples/vhosts.h
+samples_https_server_CPPFLAGS = $(sample_cppflags)
+samples_https_server_LDADD = $(sample_extra_ldadd)
+
+noinst_PROGRAMS += samples/https-get
+samples_https_get_SOURCES = \
+	samples/http_response.c \
+	samples/http_response.h \
+	samples/https-get.c \
+	samples/https_url.c \
+	samples/https_url.h \
+	samples/sample_util.c \
+	samples/sample_util.h
+samples_https_get_CPPFLAGS = $(sample_cppflags)
+samples_https_get_LDADD = $(sample_extra_ldadd)
+
+# The main job, shown: "make demo". Needs curl and the openssl command.
+.PHONY: demo
+demo: all
+	@srcdir='$(srcdir)' $(SHELL) $(top_srcdir)/samples/demo.sh
+
+EXTRA_DIST += \
+	samples/demo.sh \
+	samples/www/index.html \
+	samples/www/style.css
