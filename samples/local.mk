@@ -68,3 +68,23 @@ EXTRA_DIST += \
 	samples/demo.sh \
 	samples/www/index.html \
 	samples/www/style.css
+
+noinst_PROGRAMS += samples/tls-proxy
+samples_tls_proxy_SOURCES = \
+	samples/sample_server.c \
+	samples/sample_server.h \
+	samples/sample_util.c \
+	samples/sample_util.h \
+	samples/tls-proxy.c
+samples_tls_proxy_CPPFLAGS = $(sample_cppflags)
+samples_tls_proxy_LDADD = $(sample_ldadd)
+
+noinst_PROGRAMS += samples/greeter
+samples_greeter_SOURCES = \
+	samples/greeter.c \
+	samples/sample_server.c \
+	samples/sample_server.h \
+	samples/sample_util.c \
+	samples/sample_util.h
+samples_greeter_CPPFLAGS = $(sample_cppflags)
+samples_greeter_LDADD = $(sample_ldadd)

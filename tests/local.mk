@@ -16,6 +16,7 @@ script_tests = \
 	tests/check-driver \
 	tests/check-headers \
 	tests/check-includes \
+	tests/check-readme \
 	tests/check-style \
 	tests/check-symbols
 
