@@ -43,6 +43,8 @@ libevtls_testsupport_la_SOURCES = \
 	tests/support/faults_calls.h \
 	tests/support/forked_peer.c \
 	tests/support/forked_peer.h \
+	tests/support/hello.c \
+	tests/support/hello.h \
 	tests/support/loop.c \
 	tests/support/loop.h \
 	tests/support/net.c \
@@ -61,6 +63,8 @@ libevtls_testsupport_la_SOURCES = \
 	tests/support/script.h \
 	tests/support/script_transport.c \
 	tests/support/script_transport.h \
+	tests/support/seal.c \
+	tests/support/seal.h \
 	tests/support/suite.c \
 	tests/support/suite.h \
 	tests/support/tmpdir.c \
@@ -101,6 +105,10 @@ tests_support_test_support_script_LDADD = $(test_ldadd)
 check_tests += tests/support/test_support_wire
 tests_support_test_support_wire_CPPFLAGS = $(test_cppflags)
 tests_support_test_support_wire_LDADD = $(test_ldadd)
+
+check_tests += tests/support/test_support_raw
+tests_support_test_support_raw_CPPFLAGS = $(test_cppflags)
+tests_support_test_support_raw_LDADD = $(test_ldadd)
 
 check_tests += tests/support/test_support_peer
 tests_support_test_support_peer_CPPFLAGS = $(test_cppflags)
@@ -245,7 +253,8 @@ check_PROGRAMS += $(check_tests) $(contract_programs)
 TESTS += $(check_tests)
 endif
 TESTS += $(script_tests)
-EXTRA_DIST += tests/contract/README.md tests/driver tests/summary tests/fresh-root $(script_tests)
+EXTRA_DIST += tests/contract/README.md tests/support/README.md tests/driver tests/summary \
+	tests/fresh-root $(script_tests)
 
 # Replaces Automake's summary: the logs of what failed, and one line at the end. It is the last thing
 # that "make check" does, whether a test failed or not.

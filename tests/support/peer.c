@@ -24,6 +24,8 @@ struct peer {
     int alert_sent;
     int reason;
     char alpn[256];
+    unsigned char secret[EVP_MAX_MD_SIZE];
+    size_t secret_len;
 };
 
 /* An ALPN list as TLS writes it, kept in the SSL_CTX for the server's choice. */
@@ -116,6 +118,17 @@ static int on_session(SSL *ssl, SSL_SESSION *session)
     return 1; /* the reference is ours now */
 }
 
+static void on_keylog(const SSL *ssl, const char *line)
+{
+    struct peer *peer = SSL_get_app_data(ssl);
+    const char *label =
+        SSL_is_server(ssl) ? "SERVER_TRAFFIC_SECRET_0 " : "CLIENT_TRAFFIC_SECRET_0 ";
+
+    if (strncmp(line, label, strlen(label)) == 0)
+        support_require(OPENSSL_hexstr2buf_ex(peer->secret, sizeof peer->secret, &peer->secret_len,
+                                              strrchr(line, ' ') + 1, '\0') == 1);
+}
+
 /* Setting up. */
 
 static void use_identity(SSL_CTX *ctx, const struct pki_ident *ident)
@@ -157,6 +170,14 @@ static void set_lists(SSL_CTX *ctx, const struct peer_options *options)
         support_require(SSL_CTX_set1_sigalgs_list(ctx, options->sigalgs) == 1);
 }
 
+static void make_sealable(SSL_CTX *ctx)
+{
+    support_require(SSL_CTX_set_cipher_list(ctx, "ECDHE+AESGCM") == 1);
+    support_require(
+        SSL_CTX_set_ciphersuites(ctx, "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384") == 1);
+    SSL_CTX_set_keylog_callback(ctx, on_keylog);
+}
+
 static void set_alpn(SSL_CTX *ctx, const struct peer_options *options)
 {
     struct alpn_list *list;
@@ -185,6 +206,8 @@ static SSL_CTX *make_ctx(const struct peer_options *options)
     if (options->ident2 != NULL)
         use_identity(ctx, options->ident2);
     set_verification(ctx, options);
+    if (options->sealable)
+        make_sealable(ctx);
     set_lists(ctx, options);
     set_alpn(ctx, options);
     if (options->num_tickets != 0 || options->no_tickets)
@@ -302,6 +325,15 @@ size_t peer_take(struct peer *peer, void *data, size_t size)
     if (size == 0 || BIO_read_ex(peer->out, data, size, &len) != 1)
         return 0;
     return len;
+}
+
+void peer_inject(struct peer *peer, const void *data, size_t len)
+{
+    size_t written;
+
+    alloc_faults_pause();
+    support_require(BIO_write_ex(peer->out, data, len, &written) == 1 && written == len);
+    alloc_faults_resume();
 }
 
 void peer_discard(struct peer *peer)
@@ -522,6 +554,13 @@ SSL_SESSION *peer_session(const struct peer *peer)
 unsigned peer_key_updates_received(const struct peer *peer)
 {
     return peer->key_updates;
+}
+
+size_t peer_traffic_secret(const struct peer *peer, unsigned char *secret, size_t size)
+{
+    support_require(peer->secret_len <= size);
+    memcpy(secret, peer->secret, peer->secret_len);
+    return peer->secret_len;
 }
 
 SSL *peer_ssl(const struct peer *peer)

@@ -55,6 +55,7 @@ struct peer_options {
     size_t num_tickets;   /* server, TLS 1.3 */
     uint64_t ssl_options; /* SSL_OP_... added */
     size_t max_fragment;  /* largest plaintext of a record */
+    bool sealable;        /* for seal.h: AES-GCM suites only unless others are named */
     /* Share this peer's SSL_CTX (ticket keys, session cache): the context options are ignored. */
     const struct peer *like;
 };
@@ -72,6 +73,9 @@ void peer_feed_eof(struct peer *peer);
 size_t peer_pending(const struct peer *peer);
 const unsigned char *peer_peek(const struct peer *peer, size_t *len);
 size_t peer_take(struct peer *peer, void *data, size_t size);
+
+/* Puts bytes into the peer's output, behind what is there. */
+void peer_inject(struct peer *peer, const void *data, size_t len);
 
 /* Throws the waiting ciphertext away. */
 void peer_discard(struct peer *peer);
@@ -114,6 +118,9 @@ bool peer_session_reused(const struct peer *peer);
 unsigned peer_tickets(const struct peer *peer);     /* client: sessions that came */
 SSL_SESSION *peer_session(const struct peer *peer); /* the newest; borrowed; NULL: none */
 unsigned peer_key_updates_received(const struct peer *peer);
+
+/* TLS 1.3, sealable: the first secret that protects what it sends; its length, 0 without one. */
+size_t peer_traffic_secret(const struct peer *peer, unsigned char *secret, size_t size);
 
 /* The SSL itself, for what has no call here. */
 SSL *peer_ssl(const struct peer *peer);
