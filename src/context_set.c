@@ -223,7 +223,7 @@ int evtls_context_set_handshake_timeout(struct evtls_context *ctx, const struct 
         return status;
     if (timeout == NULL)
         timeout = &usual;
-    if (timeout->tv_sec < 0 || timeout->tv_usec < 0 ||
+    if (timeout->tv_sec < 0 || timeout->tv_usec < 0 || timeout->tv_usec >= 1000000 ||
         (timeout->tv_sec == 0 && timeout->tv_usec == 0))
         return evtls_error_set(err, EVTLS_ERR_USAGE, "a handshake needs some time");
     ctx->handshake_timeout = *timeout;
@@ -273,13 +273,14 @@ int evtls_context_set_keylog_file(struct evtls_context *ctx, const char *path,
                                   struct evtls_error *err)
 {
     struct evtls_keylog *keylog = NULL;
+    struct evtls_error own;
 
     if (ctx == NULL)
         return evtls_error_set(err, EVTLS_ERR_USAGE, "no context");
     if (path != NULL) {
-        keylog = evtls_keylog_open(path, err);
+        keylog = evtls_keylog_open(path, &own);
         if (keylog == NULL)
-            return evtls_error_get_status(err) < 0 ? evtls_error_get_status(err) : EVTLS_ERR_CONFIG;
+            return evtls_error_copy(err, &own);
     }
     evtls_lineage_set_keylog(ctx->lineage, keylog);
     evtls_context_follow_keylog(ctx);
@@ -288,13 +289,25 @@ int evtls_context_set_keylog_file(struct evtls_context *ctx, const char *path,
 
 /* ---- Defaults --------------------------------------------------------------------------- */
 
+/* 1 when ca names anything, 0 when not, or EVTLS_ERR_USAGE. */
+static int check_ca(const struct evtls_ca *ca, struct evtls_error *err)
+{
+    if (ca == NULL)
+        return 0;
+    for (size_t i = 0; i < sizeof(ca->reserved) / sizeof(ca->reserved[0]); i++)
+        if (ca->reserved[i] != NULL)
+            return evtls_error_set(err, EVTLS_ERR_USAGE,
+                                   "a reserved member of struct evtls_ca is not NULL");
+    return ca->file != NULL || ca->dir != NULL || ca->data != NULL || ca->data_len > 0;
+}
+
 static int load_ca(struct evtls_context *ctx, const struct evtls_ca *ca, struct evtls_error *err)
 {
     int status = 0;
 
     if (ca->file != NULL || ca->dir != NULL)
         status = evtls_context_load_verify_locations(ctx, ca->file, ca->dir, err);
-    if (status == 0 && ca->data != NULL)
+    if (status == 0 && (ca->data != NULL || ca->data_len > 0))
         status = evtls_context_load_verify_locations_data(ctx, ca->data, ca->data_len, err);
     return status;
 }
@@ -302,14 +315,14 @@ static int load_ca(struct evtls_context *ctx, const struct evtls_ca *ca, struct 
 static int set_defaults(struct evtls_context *ctx, enum evtls_purpose purpose,
                         const struct evtls_ca *ca, struct evtls_error *err)
 {
-    bool given = ca != NULL && (ca->file != NULL || ca->dir != NULL || ca->data != NULL);
     const char *keylog = secure_getenv("SSLKEYLOGFILE");
-    int status = 0;
+    int given = check_ca(ca, err);
+    int status = given < 0 ? given : 0;
 
     ctx->policy.verify_flags |= X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_X509_STRICT;
-    if (given)
+    if (given > 0)
         status = load_ca(ctx, ca, err);
-    else if (purpose == EVTLS_PURPOSE_SERVER_AUTH)
+    else if (given == 0 && purpose == EVTLS_PURPOSE_SERVER_AUTH)
         status = evtls_context_load_default_certs(ctx, err);
     if (status == 0 && keylog != NULL && keylog[0] != '\0')
         status = evtls_context_set_keylog_file(ctx, keylog, err);

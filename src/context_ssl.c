@@ -3,10 +3,12 @@
  * What a context becomes in OpenSSL: its SSL_CTX, the SSLs of its connections, and the callbacks
  * in which OpenSSL asks for keys, sessions and protocols.
  *
- * The callbacks find their context through the SSL's engine. Tickets and the session cache belong
- * to the context that a connection began with, whatever the SNI callback chose (OpenSSL keeps its
- * session_ctx); what keeps a session of one host from another is the session-id context, which is
- * the policy digest of the chosen one.
+ * The callbacks find their context through the SSL's engine. OpenSSL asks those of the context that
+ * a connection began with, whatever the SNI callback chose, so they are the same in all of ours.
+ * Tickets are under the keys of the chosen context's lineage; the session cache is that of the
+ * first one's, since OpenSSL names no other where a session is to be forgotten. What keeps a
+ * session of one host from another is, besides its server name, the session-id context, which is
+ * the policy digest of the chosen context.
  */
 #include "config.h"
 
@@ -43,31 +45,49 @@ static int64_t now_s(void)
     return (int64_t)time(NULL);
 }
 
+static int64_t uptime_s(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec;
+}
+
 static int on_ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
                          EVP_MAC_CTX *mac, int seals)
 {
-    struct evtls_ticket_keys *keys = evtls_lineage_get_ticket_keys(initial_context(ssl)->lineage);
+    struct evtls_context *ctx = evtls_engine_get_context(evtls_engine_from_ssl(ssl));
+    struct evtls_ticket_keys *keys = evtls_lineage_get_ticket_keys(ctx->lineage);
 
-    return seals ? evtls_ticket_keys_seal(keys, now_s(), name, iv, cipher, mac)
-                 : evtls_ticket_keys_open(keys, now_s(), name, iv, cipher, mac);
+    return seals ? evtls_ticket_keys_seal(keys, uptime_s(), name, iv, cipher, mac)
+                 : evtls_ticket_keys_open(keys, uptime_s(), name, iv, cipher, mac);
+}
+
+/* TLS 1.3 has tickets alone: what its clients may come back with needs no place here. */
+static void keep_server_session(SSL *ssl, SSL_SESSION *session)
+{
+    int64_t expiry;
+
+    if (SSL_version(ssl) >= TLS1_3_VERSION)
+        return;
+    expiry = evtls_session_mark(ssl, session);
+    if (expiry >= 0)
+        evtls_session_cache_add(evtls_lineage_get_session_cache(initial_context(ssl)->lineage),
+                                session, now_s(), expiry);
 }
 
 /* Returns 1 where the reference on session is kept. */
 static int on_new_session(SSL *ssl, SSL_SESSION *session)
 {
     struct evtls_engine *engine = evtls_engine_from_ssl(ssl);
-    struct evtls_context *ctx = evtls_engine_get_initial_context(engine);
     struct evtls_session *wrapped;
 
     if (SSL_is_server(ssl)) {
-        int64_t expiry = evtls_session_mark(ssl, session);
-
-        if (expiry > now_s())
-            evtls_session_cache_add(evtls_lineage_get_session_cache(ctx->lineage), session, now_s(),
-                                    expiry);
+        keep_server_session(ssl, session);
         return 0;
     }
-    wrapped = evtls_session_wrap(session, ssl, ctx, evtls_engine_get_hostname(engine),
+    wrapped = evtls_session_wrap(session, ssl, initial_context(ssl),
+                                 evtls_engine_get_hostname(engine),
                                  evtls_engine_get_parent_session(engine));
     if (wrapped == NULL)
         return 0;
@@ -79,9 +99,39 @@ static SSL_SESSION *on_get_session(SSL *ssl, const unsigned char *id, int len, i
 {
     struct evtls_session_cache *cache =
         evtls_lineage_get_session_cache(initial_context(ssl)->lineage);
+    SSL_SESSION *session = evtls_session_cache_get(cache, id, (size_t)len, now_s());
 
     *copy = 0; /* the reference is OpenSSL's */
-    return evtls_session_cache_get(cache, id, (size_t)len, now_s());
+    if (session != NULL && !evtls_session_may_resume(ssl, session)) {
+        SSL_SESSION_free(session);
+        session = NULL;
+    }
+    return session;
+}
+
+/* Made once a process; a failure is tried again. */
+static int get_lineage_index(void)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    static int shared = -1;
+    int index;
+
+    pthread_mutex_lock(&lock);
+    if (shared < 0)
+        shared = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+    index = shared;
+    pthread_mutex_unlock(&lock);
+    return index;
+}
+
+/* After a fatal alert a session must not be resumed (RFC 5246, section 7.2). */
+static void on_remove_session(SSL_CTX *ssl_ctx, SSL_SESSION *session)
+{
+    struct evtls_lineage *lineage = SSL_CTX_get_ex_data(ssl_ctx, get_lineage_index());
+    unsigned len;
+    const unsigned char *id = SSL_SESSION_get_id(session, &len);
+
+    evtls_session_cache_remove(evtls_lineage_get_session_cache(lineage), id, len);
 }
 
 static int on_alpn(SSL *ssl, const unsigned char **name, unsigned char *name_len,
@@ -184,7 +234,11 @@ static int install_callbacks(struct evtls_context *ctx, SSL_CTX *ssl_ctx)
     SSL_CTX_sess_set_new_cb(ssl_ctx, on_new_session);
     if (ctx->policy.protocol == EVTLS_PROTOCOL_TLS_CLIENT)
         return 0;
+    if (get_lineage_index() < 0 ||
+        SSL_CTX_set_ex_data(ssl_ctx, get_lineage_index(), ctx->lineage) != 1)
+        return -1;
     SSL_CTX_sess_set_get_cb(ssl_ctx, on_get_session);
+    SSL_CTX_sess_set_remove_cb(ssl_ctx, on_remove_session);
     SSL_CTX_set_tlsext_ticket_key_evp_cb(ssl_ctx, on_ticket_key);
     SSL_CTX_set_client_hello_cb(ssl_ctx, evtls_sni_on_client_hello, NULL);
     SSL_CTX_set_tlsext_servername_callback(ssl_ctx, evtls_sni_on_server_name);

@@ -232,6 +232,13 @@ static bool find_culprit(const char *list, SSL_CTX *trial, bool (*try)(SSL_CTX *
     }
 }
 
+static int check_list(const char *list, const char *what, struct evtls_error *err)
+{
+    if (list == NULL || list[0] == '\0')
+        return evtls_error_set(err, EVTLS_ERR_USAGE, "no list of %s", what);
+    return 0;
+}
+
 static bool try_suite(SSL_CTX *trial, const char *name)
 {
     return SSL_CTX_set_ciphersuites(trial, name) > 0;
@@ -245,8 +252,8 @@ static bool try_group(SSL_CTX *trial, const char *name)
 int evtls_policy_set_ciphers(struct evtls_policy *policy, const char *list,
                              struct evtls_error *err)
 {
-    int status, level;
-    SSL_CTX *trial = new_trial(&status, err);
+    int status = check_list(list, "ciphers", err), level;
+    SSL_CTX *trial = status == 0 ? new_trial(&status, err) : NULL;
 
     if (trial == NULL)
         return status;
@@ -270,8 +277,8 @@ out:
 int evtls_policy_set_suites(struct evtls_policy *policy, const char *suites,
                             struct evtls_error *err)
 {
-    int status;
-    SSL_CTX *trial = new_trial(&status, err);
+    int status = check_list(suites, "TLS 1.3 cipher suites", err);
+    SSL_CTX *trial = status == 0 ? new_trial(&status, err) : NULL;
     char culprit[81];
 
     if (trial == NULL)
@@ -293,8 +300,8 @@ int evtls_policy_set_suites(struct evtls_policy *policy, const char *suites,
 int evtls_policy_set_groups(struct evtls_policy *policy, const char *groups,
                             struct evtls_error *err)
 {
-    int status;
-    SSL_CTX *trial = new_trial(&status, err);
+    int status = check_list(groups, "groups", err);
+    SSL_CTX *trial = status == 0 ? new_trial(&status, err) : NULL;
     char culprit[81];
 
     if (trial == NULL)

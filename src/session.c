@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "context.h"
+#include "engine_ssl.h"
 #include "hostname.h"
 #include "session.h"
 
@@ -133,9 +134,21 @@ int evtls_session_check(const struct evtls_session *session, struct evtls_contex
 
 /* ---- A server's session ----------------------------------------------------------------- */
 
-/* The lifetime as it travels in a session, in a form of its own: tickets outlive processes. */
+/*
+ * What a server has to know of a session later travels in it, in a form of its own, since tickets
+ * outlive processes: a version, since, until, and the server name of its handshake, which is the
+ * rest. A session is not resumed for another name, in TLS 1.2 because RFC 6066, section 3, forbids
+ * it and in TLS 1.3 because nothing is gained by it.
+ */
 #define MARK_VERSION 1
 #define MARK_LENGTH (1 + 8 + 8)
+#define MARK_MAX_LENGTH (MARK_LENGTH + 255)
+
+struct mark {
+    struct lifetime lifetime;
+    const char *name; /* name_len bytes, in the session */
+    size_t name_len;
+};
 
 static void put_number(unsigned char *at, int64_t number)
 {
@@ -154,44 +167,67 @@ static int64_t get_number(const unsigned char *at)
     return (int64_t)number;
 }
 
-static bool read_mark(SSL_SESSION *session, struct lifetime *lifetime)
+static bool read_mark(SSL_SESSION *session, struct mark *mark)
 {
     void *data = NULL;
-    const unsigned char *mark;
+    const unsigned char *bytes;
     size_t len = 0;
 
-    if (!SSL_SESSION_get0_ticket_appdata(session, &data, &len) || len != MARK_LENGTH)
+    if (!SSL_SESSION_get0_ticket_appdata(session, &data, &len) || len < MARK_LENGTH)
         return false;
-    mark = data;
-    lifetime->since = get_number(mark + 1);
-    lifetime->until = get_number(mark + 9);
-    return mark[0] == MARK_VERSION;
+    bytes = data;
+    mark->lifetime.since = get_number(bytes + 1);
+    mark->lifetime.until = get_number(bytes + 9);
+    mark->name = (const char *)bytes + MARK_LENGTH;
+    mark->name_len = len - MARK_LENGTH;
+    return bytes[0] == MARK_VERSION;
 }
 
-static int write_mark(SSL_SESSION *session, const struct lifetime *lifetime)
+/* "" where the client named no host. */
+static const char *get_server_name(const SSL *ssl)
 {
-    unsigned char mark[MARK_LENGTH] = {MARK_VERSION};
+    const char *name = evtls_engine_get_server_name(evtls_engine_from_ssl(ssl));
 
-    put_number(mark + 1, lifetime->since);
-    put_number(mark + 9, lifetime->until);
-    return SSL_SESSION_set1_ticket_appdata(session, mark, sizeof(mark)) ? 0 : -1;
+    return name != NULL ? name : "";
+}
+
+static int write_mark(SSL_SESSION *session, const struct lifetime *lifetime, const char *name)
+{
+    unsigned char bytes[MARK_MAX_LENGTH] = {MARK_VERSION};
+    size_t name_len = strlen(name);
+
+    if (name_len > sizeof(bytes) - MARK_LENGTH)
+        return -1;
+    put_number(bytes + 1, lifetime->since);
+    put_number(bytes + 9, lifetime->until);
+    memcpy(bytes + MARK_LENGTH, name, name_len);
+    return SSL_SESSION_set1_ticket_appdata(session, bytes, MARK_LENGTH + name_len) ? 0 : -1;
 }
 
 /* A session that was resumed brings the mark along: OpenSSL copies it. */
 int64_t evtls_session_mark(SSL *ssl, SSL_SESSION *session)
 {
-    struct lifetime lifetime;
+    struct mark mark;
     int64_t left;
 
-    if (!SSL_session_reused(ssl) || !read_mark(session, &lifetime)) {
-        lifetime = lifetime_from_now(ssl, session);
-        if (write_mark(session, &lifetime) < 0)
+    if (!SSL_session_reused(ssl) || !read_mark(session, &mark)) {
+        mark.lifetime = lifetime_from_now(ssl, session);
+        if (write_mark(session, &mark.lifetime, get_server_name(ssl)) < 0)
             return -1;
     }
-    left = lifetime.until - now_s();
+    left = mark.lifetime.until - now_s();
     if (left < SSL_SESSION_get_timeout(session))
         SSL_SESSION_set_timeout(session, left > 0 ? (long)left : 1);
-    return lifetime.until;
+    return now_s() + SSL_SESSION_get_timeout(session);
+}
+
+bool evtls_session_may_resume(SSL *ssl, SSL_SESSION *session)
+{
+    const char *name = get_server_name(ssl);
+    struct mark mark;
+
+    return read_mark(session, &mark) && now_s() < mark.lifetime.until &&
+           mark.name_len == strlen(name) && memcmp(mark.name, name, mark.name_len) == 0;
 }
 
 static int on_make_ticket(SSL *ssl, void *arg)
@@ -203,13 +239,15 @@ static SSL_TICKET_RETURN on_open_ticket(SSL *ssl, SSL_SESSION *session,
                                         const unsigned char *key_name, size_t key_name_len,
                                         SSL_TICKET_STATUS status, void *arg)
 {
-    struct lifetime lifetime;
-
     if (status != SSL_TICKET_SUCCESS && status != SSL_TICKET_SUCCESS_RENEW)
         return SSL_TICKET_RETURN_IGNORE_RENEW;
-    if (!read_mark(session, &lifetime) || now_s() >= lifetime.until)
+    if (!evtls_session_may_resume(ssl, session))
         return SSL_TICKET_RETURN_IGNORE_RENEW;
-    return status == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE : SSL_TICKET_RETURN_USE_RENEW;
+    /* A client uses a ticket of TLS 1.3 once (RFC 8446, appendix C.4), so it needs another. OpenSSL
+     * sees to that by itself only where the ticket keys are its own. */
+    if (status == SSL_TICKET_SUCCESS_RENEW || SSL_version(ssl) >= TLS1_3_VERSION)
+        return SSL_TICKET_RETURN_USE_RENEW;
+    return SSL_TICKET_RETURN_USE;
 }
 
 int evtls_session_setup_ssl_ctx(SSL_CTX *ssl_ctx)

@@ -8,6 +8,7 @@
 #ifndef EVTLS_SRC_SESSION_H
 #define EVTLS_SRC_SESSION_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <openssl/ssl.h>
@@ -40,11 +41,15 @@ int evtls_session_check(const struct evtls_session *session, struct evtls_contex
 SSL_SESSION *evtls_session_get_ssl_session(const struct evtls_session *session);
 
 /*
- * On a server: notes in session, which has just been made on ssl, the time of the full handshake
- * and the end that follows from it, unless it has them from the session it resumes, and shortens
- * its timeout to that. Returns that end in seconds since 1970, or -1 when memory is exhausted.
+ * On a server: notes in session, which has just been made on ssl, the time of the full handshake,
+ * the end that follows from it and the server name, unless it has them from the session it
+ * resumes, and shortens its timeout to that. Returns when it stops being accepted, in seconds
+ * since 1970, or -1 when memory is exhausted.
  */
 int64_t evtls_session_mark(SSL *ssl, SSL_SESSION *session);
+
+/* On a server that is offered session: whether what was noted in it permits to resume it. */
+bool evtls_session_may_resume(SSL *ssl, SSL_SESSION *session);
 
 /* Installs the server's half on a context that is being sealed: 0 or -1 (no memory). */
 int evtls_session_setup_ssl_ctx(SSL_CTX *ssl_ctx);

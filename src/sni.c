@@ -3,6 +3,7 @@
 
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "context.h"
 #include "engine_ssl.h"
@@ -111,27 +112,41 @@ static int alert_of(int answer)
     return answer > 255 ? EVTLS_ALERT_INTERNAL_ERROR : answer;
 }
 
-/* Asks the program: 0, or the alert to end with. */
+/* Asks the program, which may free the engine: 0, or the alert to end with. */
 static int ask(struct evtls_engine *engine, const char *name)
 {
     struct evtls_context *initial = evtls_engine_get_initial_context(engine);
-    struct evtls_sni_hook *hook;
-    int alert = 0;
+    struct evtls_sni_hook *hook = evtls_context_get_sni(initial);
+    int alert;
 
-    if (name != NULL && evtls_engine_note_server_name(engine, name) < 0)
-        return EVTLS_ALERT_INTERNAL_ERROR;
-    hook = evtls_context_get_sni(initial);
     if (hook == NULL)
         return 0;
     evtls_context_incref(initial); /* the callback may drop the program's last reference */
-    if (evtls_engine_begin_sni(engine)) {
-        alert = alert_of(evtls_sni_hook_call(hook, engine, name, initial));
-        if (evtls_engine_end_sni(engine) < 0 && alert == 0)
-            alert = EVTLS_ALERT_INTERNAL_ERROR;
-    }
+    alert = alert_of(evtls_sni_hook_call(hook, engine, name, initial));
     evtls_context_free(initial);
     evtls_context_put_sni(hook);
     return alert;
+}
+
+/* Notes the name and asks, once a connection: 0, or the alert to end with. */
+static int decide(struct evtls_engine *engine, const char *name)
+{
+    int alert = EVTLS_ALERT_INTERNAL_ERROR;
+
+    if (name == NULL || evtls_engine_note_server_name(engine, name) == 0)
+        alert = ask(engine, name);
+    if (evtls_engine_end_sni(engine) < 0 && alert == 0)
+        alert = EVTLS_ALERT_INTERNAL_ERROR;
+    return alert;
+}
+
+/* The second ClientHello, after a HelloRetryRequest, must repeat the name (RFC 8446, section
+ * 4.1.2): the choice was made for that one. */
+static bool is_same_name(const struct evtls_engine *engine, const char *name)
+{
+    const char *first = evtls_engine_get_server_name(engine);
+
+    return name == NULL || first == NULL ? name == first : strcmp(name, first) == 0;
 }
 
 /* Before version, session and certificate are chosen; again after a HelloRetryRequest. */
@@ -139,14 +154,22 @@ int evtls_sni_on_client_hello(SSL *ssl, int *alert, void *arg)
 {
     struct evtls_engine *engine = evtls_engine_from_ssl(ssl);
     struct evtls_error err;
-    char name[256];
-    int rc = get_name(ssl, name);
+    char buf[256];
+    const char *name;
+    int rc = get_name(ssl, buf);
 
     if (rc < 0)
         return refuse(engine, alert, -rc, "the ClientHello has a malformed server name");
-    rc = ask(engine, rc > 0 ? name : NULL);
-    if (rc > 0)
-        return refuse(engine, alert, rc, "the SNI callback ended the handshake");
+    name = rc > 0 ? buf : NULL;
+    if (evtls_engine_begin_sni(engine)) {
+        int with = decide(engine, name);
+
+        if (with != 0)
+            return refuse(engine, alert, with, "the SNI callback ended the handshake");
+    } else if (!is_same_name(engine, name)) {
+        return refuse(engine, alert, EVTLS_ALERT_ILLEGAL_PARAMETER,
+                      "the second ClientHello has another server name");
+    }
     if (evtls_context_switch_ssl(evtls_engine_get_context(engine), ssl, &err) < 0) {
         evtls_engine_note_failure(engine, &err);
         *alert = EVTLS_ALERT_INTERNAL_ERROR;

@@ -37,6 +37,8 @@ libevtls_testsupport_la_SOURCES = \
 	tests/support/alloc_guard.c \
 	tests/support/alloc_guard.h \
 	tests/support/alloc_wrap.c \
+	tests/support/engines.c \
+	tests/support/engines.h \
 	tests/support/faults.c \
 	tests/support/faults.h \
 	tests/support/faults_calls.c \
@@ -45,6 +47,8 @@ libevtls_testsupport_la_SOURCES = \
 	tests/support/forked_peer.h \
 	tests/support/hello.c \
 	tests/support/hello.h \
+	tests/support/hosts.c \
+	tests/support/hosts.h \
 	tests/support/loop.c \
 	tests/support/loop.h \
 	tests/support/net.c \
@@ -118,6 +122,10 @@ check_tests += tests/support/test_support_pki
 tests_support_test_support_pki_CPPFLAGS = $(test_cppflags)
 tests_support_test_support_pki_LDADD = $(test_ldadd)
 
+check_tests += tests/test_alpn
+tests_test_alpn_CPPFLAGS = $(test_cppflags)
+tests_test_alpn_LDADD = $(test_ldadd)
+
 check_tests += tests/test_bev
 tests_test_bev_CPPFLAGS = $(test_cppflags)
 tests_test_bev_LDADD = $(test_ldadd)
@@ -182,6 +190,22 @@ tests_test_library_LDADD = $(test_ldadd)
 check_tests += tests/test_pem
 tests_test_pem_CPPFLAGS = $(test_cppflags)
 tests_test_pem_LDADD = $(test_ldadd)
+
+check_tests += tests/test_session_cache
+tests_test_session_cache_CPPFLAGS = $(test_cppflags)
+tests_test_session_cache_LDADD = $(test_ldadd)
+
+check_tests += tests/test_session_hosts
+tests_test_session_hosts_CPPFLAGS = $(test_cppflags)
+tests_test_session_hosts_LDADD = $(test_ldadd)
+
+check_tests += tests/test_session_life
+tests_test_session_life_CPPFLAGS = $(test_cppflags)
+tests_test_session_life_LDADD = $(test_ldadd)
+
+check_tests += tests/test_ticket_keys
+tests_test_ticket_keys_CPPFLAGS = $(test_cppflags)
+tests_test_ticket_keys_LDADD = $(test_ldadd)
 
 check_tests += tests/test_trust
 tests_test_trust_CPPFLAGS = $(test_cppflags)

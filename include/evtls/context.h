@@ -120,7 +120,8 @@ EVTLS_EXPORT struct evtls_context *evtls_context_new(enum evtls_protocol protoco
  * and X509_STRICT, and SERVER_AUTH and CLIENT_AUTH both honour the environment variable
  * SSLKEYLOGFILE, but never in a set-user-ID program.
  *
- * Errors: those of evtls_context_new and evtls_context_load_verify_locations.
+ * Errors: those of evtls_context_new, evtls_context_load_verify_locations and
+ * evtls_context_set_keylog_file (for SSLKEYLOGFILE).
  */
 EVTLS_EXPORT struct evtls_context *evtls_context_new_default(enum evtls_purpose purpose,
                                                              const struct evtls_ca *ca,
@@ -241,7 +242,9 @@ EVTLS_EXPORT int evtls_context_load_default_certs(struct evtls_context *ctx,
 /*
  * Sets whether peers must authenticate themselves. With OPTIONAL and REQUIRED a server sends the
  * names of the CAs it has loaded from files and data. NONE on a context that can be a client is
- * EVTLS_ERR_USAGE: evtls_context_set_insecure_no_verify does that.
+ * EVTLS_ERR_USAGE: evtls_context_set_insecure_no_verify does that. A context for both roles
+ * begins with NONE: as a server it asks for nothing, and its clients are refused with
+ * EVTLS_ERR_CONFIG until one of the two calls was made; the later of them counts.
  *
  * Errors: EVTLS_ERR_USAGE, EVTLS_ERR_SEALED.
  */
@@ -286,7 +289,13 @@ EVTLS_EXPORT int evtls_context_set_insecure_min_version(struct evtls_context *ct
 
 /*
  * Ciphers of TLS 1.2 and below in OpenSSL's list format, and suites of TLS 1.3 as a
- * colon-separated list. Neither touches the other.
+ * colon-separated list. Neither touches the other. @SECLEVEL=n in a list of ciphers sets OpenSSL's
+ * security level, which is at least 2 otherwise, and outlives the list.
+ *
+ * Unless set, TLS 1.2 has ciphers with (EC)DHE and without SHA-1 only: on a server those with
+ * AES-GCM and ChaCha20, on a context that can be a client also AES-CBC with SHA-2, for servers
+ * that have nothing else. Those that the system's OpenSSL configuration leaves out are left out
+ * here too.
  *
  * Errors: EVTLS_ERR_CONFIG ("No cipher can be selected." or the unknown suite named),
  * EVTLS_ERR_USAGE, EVTLS_ERR_SEALED, EVTLS_ERR_NOMEM.
