@@ -86,9 +86,9 @@ static int on_new_session(SSL *ssl, SSL_SESSION *session)
         keep_server_session(ssl, session);
         return 0;
     }
-    wrapped = evtls_session_wrap(session, ssl, initial_context(ssl),
-                                 evtls_engine_get_hostname(engine),
-                                 evtls_engine_get_parent_session(engine));
+    wrapped =
+        evtls_session_wrap(session, ssl, initial_context(ssl), evtls_engine_get_hostname(engine),
+                           evtls_engine_get_parent_session(engine));
     if (wrapped == NULL)
         return 0;
     evtls_engine_add_session(engine, wrapped);

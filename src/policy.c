@@ -13,8 +13,8 @@ void evtls_policy_init(struct evtls_policy *policy, enum evtls_protocol protocol
 {
     *policy = (struct evtls_policy){
         .protocol = protocol,
-        .verify_mode = protocol == EVTLS_PROTOCOL_TLS_CLIENT ? EVTLS_VERIFY_REQUIRED
-                                                             : EVTLS_VERIFY_NONE,
+        .verify_mode =
+            protocol == EVTLS_PROTOCOL_TLS_CLIENT ? EVTLS_VERIFY_REQUIRED : EVTLS_VERIFY_NONE,
         .verify_flags = X509_V_FLAG_TRUSTED_FIRST,
         .security_level = -1,
         .num_tickets = 2,
@@ -69,8 +69,8 @@ int evtls_policy_copy(struct evtls_policy *dst, const struct evtls_policy *src)
 bool evtls_policy_can_play(const struct evtls_policy *policy, enum evtls_role role)
 {
     return policy->protocol == EVTLS_PROTOCOL_TLS ||
-           policy->protocol == (role == EVTLS_CLIENT ? EVTLS_PROTOCOL_TLS_CLIENT
-                                                     : EVTLS_PROTOCOL_TLS_SERVER);
+           policy->protocol ==
+               (role == EVTLS_CLIENT ? EVTLS_PROTOCOL_TLS_CLIENT : EVTLS_PROTOCOL_TLS_SERVER);
 }
 
 bool evtls_policy_verifies(const struct evtls_policy *policy, enum evtls_role role)
@@ -249,8 +249,7 @@ static bool try_group(SSL_CTX *trial, const char *name)
     return SSL_CTX_set1_groups_list(trial, name) > 0;
 }
 
-int evtls_policy_set_ciphers(struct evtls_policy *policy, const char *list,
-                             struct evtls_error *err)
+int evtls_policy_set_ciphers(struct evtls_policy *policy, const char *list, struct evtls_error *err)
 {
     int status = check_list(list, "ciphers", err), level;
     SSL_CTX *trial = status == 0 ? new_trial(&status, err) : NULL;
@@ -260,8 +259,8 @@ int evtls_policy_set_ciphers(struct evtls_policy *policy, const char *list,
     level = evtls_policy_security_level(policy, trial);
     SSL_CTX_set_security_level(trial, level);
     if (SSL_CTX_set_cipher_list(trial, list) <= 0) {
-        status = evtls_error_set_ossl(err, EVTLS_ERR_CONFIG,
-                                      "No cipher can be selected. (\"%s\")", list);
+        status = evtls_error_set_ossl(err, EVTLS_ERR_CONFIG, "No cipher can be selected. (\"%s\")",
+                                      list);
         goto out;
     }
     status = keep_string(&policy->ciphers, list, err);
@@ -288,8 +287,8 @@ int evtls_policy_set_suites(struct evtls_policy *policy, const char *suites,
         status = evtls_error_set(err, EVTLS_ERR_CONFIG,
                                  "unknown TLS 1.3 cipher suite \"%s\" in \"%s\"", culprit, suites);
     else if (SSL_CTX_set_ciphersuites(trial, suites) <= 0)
-        status = evtls_error_set_ossl(err, EVTLS_ERR_CONFIG, "TLS 1.3 cipher suites \"%s\"",
-                                      suites);
+        status =
+            evtls_error_set_ossl(err, EVTLS_ERR_CONFIG, "TLS 1.3 cipher suites \"%s\"", suites);
     else
         status = keep_string(&policy->suites, suites, err);
     SSL_CTX_free(trial);

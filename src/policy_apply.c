@@ -34,7 +34,7 @@
 
 /* ---- Making an SSL_CTX ------------------------------------------------------------------ */
 
-static bool has_cipher(const STACK_OF(SSL_CIPHER) *ciphers, const SSL_CIPHER *cipher)
+static bool has_cipher(const STACK_OF(SSL_CIPHER) * ciphers, const SSL_CIPHER *cipher)
 {
     int i;
 
@@ -50,7 +50,7 @@ static bool is_tls13_suite(const SSL_CIPHER *cipher)
 }
 
 /* The names of those up to TLS 1.2 in list that allowed has too, joined by colons. */
-static char *join_common(const STACK_OF(SSL_CIPHER) *list, const STACK_OF(SSL_CIPHER) *allowed)
+static char *join_common(const STACK_OF(SSL_CIPHER) * list, const STACK_OF(SSL_CIPHER) * allowed)
 {
     size_t len = 0, size = 1;
     char *names;
@@ -84,8 +84,8 @@ static int apply_default_ciphers(SSL_CTX *ssl_ctx, bool client, struct evtls_err
     char *names = NULL;
     int status = 0;
 
-    if (system == NULL || SSL_CTX_set_cipher_list(ssl_ctx, client ? CLIENT_CIPHERS
-                                                                  : SERVER_CIPHERS) <= 0)
+    if (system == NULL ||
+        SSL_CTX_set_cipher_list(ssl_ctx, client ? CLIENT_CIPHERS : SERVER_CIPHERS) <= 0)
         goto fail;
     names = join_common(SSL_CTX_get_ciphers(ssl_ctx), system);
     if (names == NULL)
@@ -113,8 +113,8 @@ static int apply_ciphers(const struct evtls_policy *policy, SSL_CTX *ssl_ctx,
     int level = evtls_policy_security_level(policy, ssl_ctx);
 
     if (policy->ciphers == NULL) {
-        int status = apply_default_ciphers(
-            ssl_ctx, policy->protocol != EVTLS_PROTOCOL_TLS_SERVER, err);
+        int status =
+            apply_default_ciphers(ssl_ctx, policy->protocol != EVTLS_PROTOCOL_TLS_SERVER, err);
 
         if (status != 0)
             return status;
@@ -213,7 +213,7 @@ SSL_CTX *evtls_policy_new_ssl_ctx(const struct evtls_policy *policy, struct evtl
 int evtls_policy_check_ssl_ctx(SSL_CTX *ssl_ctx, struct evtls_error *err)
 {
     SSL *ssl = SSL_new(ssl_ctx);
-    STACK_OF(SSL_CIPHER) *usable;
+    STACK_OF(SSL_CIPHER) * usable;
     int status = 0;
 
     if (ssl == NULL)
@@ -232,8 +232,7 @@ int evtls_policy_check_ssl_ctx(SSL_CTX *ssl_ctx, struct evtls_error *err)
 
 /* ---- Each SSL --------------------------------------------------------------------------- */
 
-int evtls_policy_apply_groups(const struct evtls_policy *policy, SSL *ssl,
-                              struct evtls_error *err)
+int evtls_policy_apply_groups(const struct evtls_policy *policy, SSL *ssl, struct evtls_error *err)
 {
     if (policy->groups == NULL || SSL_set1_groups_list(ssl, policy->groups) > 0)
         return 0;
@@ -252,11 +251,18 @@ int evtls_policy_apply_role(const struct evtls_policy *policy, SSL *ssl, enum ev
     return evtls_policy_apply_groups(policy, ssl, err);
 }
 
+/* As good as no callback, which OpenSSL can't be told to go back to. */
+static int keep_verdict(int verdict, X509_STORE_CTX *store_ctx)
+{
+    return verdict;
+}
+
 /* Flags are cleared first: setting only adds. */
 static int switch_verification(SSL *ssl, SSL_CTX *ssl_ctx)
 {
     X509_VERIFY_PARAM *to = SSL_get0_param(ssl);
     X509_VERIFY_PARAM *from = SSL_CTX_get0_param(ssl_ctx);
+    SSL_verify_cb callback = SSL_CTX_get_verify_callback(ssl_ctx);
 
     X509_VERIFY_PARAM_clear_flags(to, X509_VERIFY_PARAM_get_flags(to));
     if (X509_VERIFY_PARAM_set_flags(to, X509_VERIFY_PARAM_get_flags(from)) <= 0 ||
@@ -264,7 +270,9 @@ static int switch_verification(SSL *ssl, SSL_CTX *ssl_ctx)
         return -1;
     X509_VERIFY_PARAM_set_depth(to, X509_VERIFY_PARAM_get_depth(from));
     X509_VERIFY_PARAM_set_hostflags(to, X509_VERIFY_PARAM_get_hostflags(from));
-    SSL_set_verify(ssl, SSL_CTX_get_verify_mode(ssl_ctx), SSL_CTX_get_verify_callback(ssl_ctx));
+    if (callback == NULL && SSL_get_verify_callback(ssl) != NULL)
+        callback = keep_verdict;
+    SSL_set_verify(ssl, SSL_CTX_get_verify_mode(ssl_ctx), callback);
     return 0;
 }
 

@@ -102,6 +102,13 @@ static int refuse(struct evtls_engine *engine, int *alert, int with, const char 
     return SSL_CLIENT_HELLO_ERROR;
 }
 
+/* OpenSSL sends nothing for a number that it does not know, nor for SSL 3.0's no_certificate. */
+static bool is_sendable(int alert)
+{
+    return strcmp(evtls_alert_name(alert), evtls_alert_name(-1)) != 0 &&
+           alert != EVTLS_ALERT_NO_CERTIFICATE;
+}
+
 /* What the program's callback says: 0, or the alert to end with. */
 static int alert_of(int answer)
 {
@@ -109,7 +116,7 @@ static int alert_of(int answer)
         return 0;
     if (answer < 0)
         return EVTLS_ALERT_HANDSHAKE_FAILURE;
-    return answer > 255 ? EVTLS_ALERT_INTERNAL_ERROR : answer;
+    return is_sendable(answer) ? answer : EVTLS_ALERT_INTERNAL_ERROR;
 }
 
 /* Asks the program, which may free the engine: 0, or the alert to end with. */

@@ -203,6 +203,14 @@ check_tests += tests/test_session_life
 tests_test_session_life_CPPFLAGS = $(test_cppflags)
 tests_test_session_life_LDADD = $(test_ldadd)
 
+check_tests += tests/test_sni
+tests_test_sni_CPPFLAGS = $(test_cppflags)
+tests_test_sni_LDADD = $(test_ldadd)
+
+check_tests += tests/test_sni_switch
+tests_test_sni_switch_CPPFLAGS = $(test_cppflags)
+tests_test_sni_switch_LDADD = $(test_ldadd)
+
 check_tests += tests/test_ticket_keys
 tests_test_ticket_keys_CPPFLAGS = $(test_cppflags)
 tests_test_ticket_keys_LDADD = $(test_ldadd)

@@ -64,8 +64,8 @@ START_TEST(session__of_one_name_is_worth_nothing_at_another_of_the_same_context)
     SSL_SESSION *session;
 
     hosts_open(&hosts);
-    hosts.a = server_context(pki_issue(
-        hosts.pki, &(struct pki_spec){.san = "DNS:a.test,DNS:b.test"}));
+    hosts.a =
+        server_context(pki_issue(hosts.pki, &(struct pki_spec){.san = "DNS:a.test,DNS:b.test"}));
     hosts.chosen_for_all = hosts.a;
     session = make_session(&hosts, &visit);
     visit.sni = "A.Test.";
@@ -102,8 +102,7 @@ static void trust_another_ca(struct hosts *hosts, struct evtls_context *ctx)
 {
     const char *other = pki_cert_pem(pki_other_root(hosts->pki));
 
-    ck_assert_int_eq(
-        evtls_context_load_verify_locations_data(ctx, other, strlen(other), NULL), 0);
+    ck_assert_int_eq(evtls_context_load_verify_locations_data(ctx, other, strlen(other), NULL), 0);
 }
 
 static void load_revocations(struct hosts *hosts, struct evtls_context *ctx)
@@ -245,10 +244,8 @@ END_TEST
 START_TEST(session__does_not_stand_in_for_a_certificate)
 {
     const struct way *way = &ways[_i];
-    struct visit visit = {.sni = "a.test",
-                          .version = way->version,
-                          .no_tickets = way->no_tickets,
-                          .anonymous = true};
+    struct visit visit = {
+        .sni = "a.test", .version = way->version, .no_tickets = way->no_tickets, .anonymous = true};
     struct hosts hosts;
     struct outcome outcome;
 
@@ -275,11 +272,9 @@ static Suite *session_hosts_suite(void)
 
     tcase_set_timeout(tcase, 60);
     tcase_add_loop_test(tcase, session__of_one_host_is_worth_nothing_at_another, 0, N_CROSS);
-    tcase_add_loop_test(tcase,
-                        session__of_one_name_is_worth_nothing_at_another_of_the_same_context, 0,
-                        N_WAYS);
-    tcase_add_loop_test(tcase, session__resumes_under_its_policy_alone, 0,
-                        COUNT(changes) * N_WAYS);
+    tcase_add_loop_test(tcase, session__of_one_name_is_worth_nothing_at_another_of_the_same_context,
+                        0, N_WAYS);
+    tcase_add_loop_test(tcase, session__resumes_under_its_policy_alone, 0, COUNT(changes) * N_WAYS);
     tcase_add_loop_test(tcase, session__survives_a_reload, 0, N_WAYS);
     tcase_add_loop_test(tcase, session__with_a_client_certificate_resumes, 0, 2 * N_WAYS);
     tcase_add_loop_test(tcase, session__does_not_stand_in_for_a_certificate, 0, N_WAYS);

@@ -84,8 +84,8 @@ START_TEST(session__in_the_cache_ends)
     SSL_SESSION *session;
 
     hosts_open(&hosts);
-    hosts.client = pki_issue(hosts.pki, &(struct pki_spec){.not_before = -PKI_DAY,
-                                                           .not_after = 600});
+    hosts.client =
+        pki_issue(hosts.pki, &(struct pki_spec){.not_before = -PKI_DAY, .not_after = 600});
     hosts.a = server_context(host_ident(&hosts, "a.test"));
     ask_for_certificates(hosts.a, hosts.pki, EVTLS_VERIFY_OPTIONAL);
     hosts.chosen_for_all = hosts.a;

@@ -358,8 +358,8 @@ EVTLS_EXPORT void evtls_context_get_handshake_timeout(const struct evtls_context
  * an IP address. A name with a NUL byte or a byte above 0x7f ends the handshake before the
  * callback. initial: the context the connection began with, borrowed.
  *
- * Returns 0 to go on, an alert (EVTLS_ALERT_*; 1 to 255) to end the handshake with, or a negative
- * value: handshake_failure.
+ * Returns 0 to go on, an alert (EVTLS_ALERT_*) to end the handshake with, or a negative value:
+ * handshake_failure. Anything else is internal_error.
  *
  * It runs inside a call of the engine, on the loop's thread for a bufferevent, which may be freed
  * in it. Of the engine it may ask everything (what is not negotiated yet answers "none").

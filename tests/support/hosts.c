@@ -46,7 +46,7 @@ void hosts_close(struct hosts *hosts)
 }
 
 struct outcome visit_context(struct hosts *hosts, struct evtls_context *ctx,
-                                    const struct visit *visit)
+                             const struct visit *visit)
 {
     struct outcome outcome = {0};
     struct end server;
