@@ -21,6 +21,8 @@
 /* With a high watermark not much more is read than may be delivered, but no silly amounts. */
 #define MIN_READ_BYTES 4096
 
+#define MAX_HANDSHAKE_READ 16384
+
 /* ---- The engine's port -------------------------------------------------------------------- */
 
 static size_t port_peek_input(void *arg, const unsigned char **span)
@@ -292,6 +294,10 @@ static size_t get_read_size(struct evtls_bev *conn)
 {
     size_t room = get_room(conn);
 
+    /* A handshake is charged for, but not held up: nobody would say when it may go on. */
+    if (conn->phase == EVTLS_BEV_HANDSHAKE) {
+        return MAX_HANDSHAKE_READ;
+    }
     if (room < MIN_READ_BYTES) {
         room = MIN_READ_BYTES;
     }

@@ -274,6 +274,18 @@ tests_contract_contract_LDADD += $(LIBEVENT_OPENSSL_LIBS) $(OPENSSL_LIBS)
 tests_contract_contract_SOURCES += tests/contract/transport_openssl.c
 endif
 
+# Connections that seeds decide: tests/simulator/simulator --help.
+check_PROGRAMS += tests/simulator/simulator
+TESTS += tests/simulator/simulator
+tests_simulator_simulator_CPPFLAGS = $(test_cppflags)
+tests_simulator_simulator_LDADD = $(test_ldadd)
+tests_simulator_simulator_SOURCES = \
+	tests/simulator/sim.c \
+	tests/simulator/sim.h \
+	tests/simulator/sim_bev.c \
+	tests/simulator/sim_engine.c \
+	tests/simulator/simulator.c
+
 # Everything below is machinery.
 
 AM_TESTS_ENVIRONMENT = srcdir='$(srcdir)'; export srcdir; \

@@ -207,6 +207,26 @@ START_TEST(bev__deadline_stands_while_both_directions_are_disabled)
 }
 END_TEST
 
+/* A read bucket that is empty after one flight neither holds the handshake up nor makes it spin.
+ */
+START_TEST(bev__handshake_is_not_held_up_by_a_rate_limit)
+{
+    struct timeval tick = {10, 0};
+    struct ev_token_bucket_cfg *cfg = ev_token_bucket_cfg_new(100, 100, 1000000, 1000000, &tick);
+
+    vclock_enable();
+    vclock_set_grace_ms(0);
+    bev_pair_open(&pair, bev_pair_options[_i]);
+    bufferevent_set_rate_limit(pair.client.bev, cfg);
+    bufferevent_set_rate_limit(pair.server.bev, cfg);
+    bev_pair_connect(&pair);
+    ck_assert_int_le(vclock_elapsed_ms(), 5000);
+    ck_assert_uint_le(loop_turns(pair.base, 5000), 2);
+    free_all_and_stop_clock();
+    ev_token_bucket_cfg_free(cfg);
+}
+END_TEST
+
 START_TEST(bev__handshake_timeout_of_one_connection)
 {
     struct timeval two = {2, 0}, none = {0, 0};
@@ -260,6 +280,7 @@ static Suite *bev_fail_suite(void)
     tcase = add_case(suite, "deadlines");
     tcase_add_loop_test(tcase, bev__silent_peer_meets_the_deadline, 0, 5);
     tcase_add_test(tcase, bev__deadline_stands_while_both_directions_are_disabled);
+    tcase_add_loop_test(tcase, bev__handshake_is_not_held_up_by_a_rate_limit, 0, 5);
     tcase_add_test(tcase, bev__handshake_timeout_of_one_connection);
     tcase_add_loop_test(tcase, bev__idle_open_connection_is_quiet, 0, 5);
     return suite;

@@ -123,8 +123,9 @@ static bool lane_send(struct lane *lane)
         event_add(lane->writable, NULL);
         return false;
     }
-    if (n < 0) {
+    if (n < 0) { /* the destination is gone: the rest is swallowed */
         lane->state = LANE_DEAF;
+        lane->len = lane->taken = 0;
         event_add(lane->readable, NULL);
         return false;
     }
