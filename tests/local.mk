@@ -191,6 +191,10 @@ check_tests += tests/test_pem
 tests_test_pem_CPPFLAGS = $(test_cppflags)
 tests_test_pem_LDADD = $(test_ldadd)
 
+check_tests += tests/test_policy
+tests_test_policy_CPPFLAGS = $(test_cppflags)
+tests_test_policy_LDADD = $(test_ldadd)
+
 check_tests += tests/test_session
 tests_test_session_CPPFLAGS = $(test_cppflags)
 tests_test_session_LDADD = $(test_ldadd)
