@@ -72,12 +72,25 @@ enum evtls_engine_state evtls_engine_get_state(const struct evtls_engine *engine
     return engine->state;
 }
 
+/* OpenSSL may hold whole records where the program has switched its read-ahead on. */
+static bool holds_records(const struct evtls_engine *engine)
+{
+    return engine->ssl != NULL &&
+           (SSL_pending(engine->ssl) > 0 || (!engine->starved && SSL_has_pending(engine->ssl)));
+}
+
 bool evtls_engine_has_input(const struct evtls_engine *engine)
 {
     const unsigned char *span;
 
-    return (engine->ssl != NULL && SSL_pending(engine->ssl) > 0) ||
-           evtls_bio_link_peek(&engine->link, &span) > 0;
+    switch (engine->state) {
+    case EVTLS_ENGINE_READ_CLOSED: /* what stands behind the close_notify is not ours */
+    case EVTLS_ENGINE_CLOSED:
+    case EVTLS_ENGINE_FAILED:
+        return false;
+    default:
+        return holds_records(engine) || evtls_bio_link_peek(&engine->link, &span) > 0;
+    }
 }
 
 bool evtls_engine_has_alpn(const struct evtls_engine *engine)

@@ -207,45 +207,42 @@ static ev_ssize_t write_record(struct evtls_engine *engine, const void *data, si
     return status < 0 ? status : (ev_ssize_t)n;
 }
 
-/* Copies len bytes of buf from offset on, which may lie in many chains. */
-static size_t gather(struct evbuffer *buf, size_t offset, unsigned char *record, size_t len)
+/* Copies len bytes of buf, which may lie in many chains, from *start on. */
+static size_t gather(struct evbuffer *buf, const struct evbuffer_ptr *start, unsigned char *record,
+                     size_t len)
 {
     struct evbuffer_iovec vec[GATHER_CHAINS];
+    struct evbuffer_ptr at = *start;
     size_t total = 0;
 
     while (total < len) {
-        struct evbuffer_ptr at;
         size_t before = total;
-        int n;
+        /* A negative length: no look at chains behind those that vec takes. */
+        int n = evbuffer_peek(buf, -1, &at, vec, GATHER_CHAINS);
 
-        if (evbuffer_ptr_set(buf, &at, offset + total, EVBUFFER_PTR_SET) != 0)
-            break;
-        n = evbuffer_peek(buf, (ev_ssize_t)(len - total), &at, vec, GATHER_CHAINS);
         for (int i = 0; i < n && i < GATHER_CHAINS && total < len; i++) {
             size_t part = vec[i].iov_len < len - total ? vec[i].iov_len : len - total;
 
             memcpy(record + total, vec[i].iov_base, part);
             total += part;
         }
-        if (total == before)
+        if (total == before || evbuffer_ptr_set(buf, &at, total - before, EVBUFFER_PTR_ADD) != 0)
             break;
     }
     return total;
 }
 
-/* One record of at most max bytes from offset on, copied only where its bytes lie apart. */
+/* One record of at most max bytes from *at on, copied only where its bytes lie apart. */
 static ev_ssize_t write_from_buffer(struct evtls_engine *engine, struct evbuffer *buf,
-                                    size_t offset, size_t max)
+                                    struct evbuffer_ptr *at, size_t max)
 {
     unsigned char record[EVTLS_RECORD_MAX_PLAINTEXT];
     size_t len = max < sizeof(record) ? max : sizeof(record);
     struct evbuffer_iovec vec;
-    struct evbuffer_ptr at;
 
-    if (evbuffer_ptr_set(buf, &at, offset, EVBUFFER_PTR_SET) == 0 &&
-        evbuffer_peek(buf, (ev_ssize_t)len, &at, &vec, 1) == 1 && vec.iov_len >= len)
+    if (evbuffer_peek(buf, 1, at, &vec, 1) == 1 && vec.iov_len >= len)
         return write_record(engine, vec.iov_base, len);
-    len = gather(buf, offset, record, len);
+    len = gather(buf, at, record, len);
     return len > 0 ? write_record(engine, record, len) : 0;
 }
 
@@ -255,17 +252,18 @@ static ev_ssize_t run_write(struct evtls_engine *engine, struct evbuffer *buf, s
     ev_ssize_t n = before_write(engine);
     size_t length = evbuffer_get_length(buf);
     size_t total = 0;
+    struct evbuffer_ptr at;
 
-    if (offset >= length)
-        max = 0;
-    else if (max > length - offset)
+    if (n < 0 || offset >= length || evbuffer_ptr_set(buf, &at, offset, EVBUFFER_PTR_SET) != 0)
+        return n;
+    if (max > length - offset)
         max = length - offset;
-    while (n == EVTLS_OK && total < max) {
-        n = write_from_buffer(engine, buf, offset + total, max - total);
+    while (total < max) {
+        n = write_from_buffer(engine, buf, &at, max - total);
         if (n <= 0)
             break;
         total += (size_t)n;
-        n = EVTLS_OK;
+        evbuffer_ptr_set(buf, &at, (size_t)n, EVBUFFER_PTR_ADD);
     }
     return total > 0 ? (ev_ssize_t)total : n;
 }

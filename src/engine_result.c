@@ -11,6 +11,7 @@
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 
+#include "certificate.h"
 #include "engine_internal.h"
 #include "hostname.h"
 
@@ -122,11 +123,55 @@ static enum evtls_status status_of(unsigned long code)
     }
 }
 
+/* The certificate in chain that issued x509, or NULL. */
+static X509 *find_issuer(STACK_OF(X509) * chain, X509 *x509)
+{
+    for (int i = 0; i < sk_X509_num(chain); i++) {
+        X509 *candidate = sk_X509_value(chain, i);
+
+        if (candidate != x509 && X509_check_issued(candidate, x509) == X509_V_OK)
+            return candidate;
+    }
+    return NULL;
+}
+
+/* Where the chain breaks off: says what the server left out, or what we do not trust. */
+static void describe_gap(const struct evtls_engine *engine, char *text, size_t size)
+{
+    STACK_OF(X509) *chain = SSL_get_peer_cert_chain(engine->ssl);
+    struct evtls_certificate *top;
+    X509 *x509, *issuer;
+    int steps = sk_X509_num(chain); /* the chain may be a circle */
+
+    text[0] = '\0';
+    if (engine->role != EVTLS_CLIENT || steps < 1)
+        return;
+    x509 = sk_X509_value(chain, 0);
+    while (steps-- > 0 && (issuer = find_issuer(chain, x509)) != NULL)
+        x509 = issuer;
+    top = evtls_certificate_from_x509(x509);
+    if (top != NULL)
+        snprintf(text, size, " (the server sent %s; missing issuer %s)",
+                 sk_X509_num(chain) == 1 ? "only its own certificate" : "a chain",
+                 evtls_certificate_get_issuer(top));
+    evtls_certificate_free(top);
+}
+
+static bool is_gap(long code)
+{
+    return code == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY ||
+           code == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT ||
+           code == X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE;
+}
+
 static void set_verify_error(const struct evtls_engine *engine, struct evtls_error *err)
 {
     const char *host = engine->host != NULL ? engine->host->text : "";
     long code = SSL_get_verify_result(engine->ssl);
+    char remedy[300] = "";
 
+    if (is_gap(code))
+        describe_gap(engine, remedy, sizeof(remedy));
     if (code == X509_V_ERR_HOSTNAME_MISMATCH)
         evtls_error_set_ossl(err, EVTLS_ERR_CERTIFICATE,
                              "Hostname mismatch, certificate is not valid for '%s'.", host);
@@ -134,7 +179,8 @@ static void set_verify_error(const struct evtls_engine *engine, struct evtls_err
         evtls_error_set_ossl(err, EVTLS_ERR_CERTIFICATE,
                              "IP address mismatch, certificate is not valid for '%s'.", host);
     else
-        evtls_error_set_ossl(err, EVTLS_ERR_CERTIFICATE, "%s", X509_verify_cert_error_string(code));
+        evtls_error_set_ossl(err, EVTLS_ERR_CERTIFICATE, "%s%s",
+                             X509_verify_cert_error_string(code), remedy);
     err->verify_code = (int)code;
 }
 
@@ -177,8 +223,7 @@ static const char *find_stranger(const unsigned char *first)
     return NULL;
 }
 
-/* Before the first good message: do the first bytes begin no record (nor an SSLv2 hello)?
- */
+/* Before the first good message: do the first bytes begin no record (nor an SSLv2 hello)? */
 static bool is_stranger(const struct evtls_engine *engine)
 {
     const unsigned char *first = engine->link.first;

@@ -37,6 +37,8 @@ libevtls_testsupport_la_SOURCES = \
 	tests/support/alloc_guard.c \
 	tests/support/alloc_guard.h \
 	tests/support/alloc_wrap.c \
+	tests/support/engine_pair.c \
+	tests/support/engine_pair.h \
 	tests/support/engines.c \
 	tests/support/engines.h \
 	tests/support/faults.c \
@@ -150,6 +152,10 @@ tests_test_bev_fail_SOURCES = \
 	tests/support/bev_pair.h \
 	tests/test_bev_fail.c
 
+check_tests += tests/test_bio
+tests_test_bio_CPPFLAGS = $(test_cppflags)
+tests_test_bio_LDADD = $(test_ldadd)
+
 check_tests += tests/test_certificate
 tests_test_certificate_CPPFLAGS = $(test_cppflags)
 tests_test_certificate_LDADD = $(test_ldadd)
@@ -158,6 +164,18 @@ check_tests += tests/test_config_memory
 tests_test_config_memory_CPPFLAGS = $(test_cppflags)
 tests_test_config_memory_LDADD = $(test_ldadd)
 tests_test_config_memory_LDFLAGS = $(alloc_faults_ldflags)
+
+check_tests += tests/test_engine
+tests_test_engine_CPPFLAGS = $(test_cppflags)
+tests_test_engine_LDADD = $(test_ldadd)
+
+check_tests += tests/test_engine_callback
+tests_test_engine_callback_CPPFLAGS = $(test_cppflags)
+tests_test_engine_callback_LDADD = $(test_ldadd)
+
+check_tests += tests/test_engine_state
+tests_test_engine_state_CPPFLAGS = $(test_cppflags)
+tests_test_engine_state_LDADD = $(test_ldadd)
 
 check_tests += tests/test_error
 tests_test_error_CPPFLAGS = $(test_cppflags)
