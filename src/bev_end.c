@@ -47,6 +47,9 @@ static void raise_error(struct evtls_bev *conn, short what)
     if (conn->told_end && !owed) {
         return;
     }
+    if (conn->told_end && !(what & BEV_EVENT_TIMEOUT)) {
+        what = BEV_EVENT_WRITING | BEV_EVENT_ERROR; /* reading is over */
+    }
     conn->told_end = true;
     conn->error_what = what;
     conn->tell |=

@@ -169,7 +169,8 @@ static void tell_one(struct evtls_bev *conn)
 
 /*
  * What libevent has been asked to run may run later: always with deferred callbacks, and with a
- * high watermark it runs the read callback once more. The end is told after it.
+ * high watermark it runs the read callback once more. The end is told after it. So is an error
+ * after an end of file, which libevent would make one event of.
  */
 static bool must_wait(const struct evtls_bev *conn)
 {
@@ -181,7 +182,8 @@ static bool must_wait(const struct evtls_bev *conn)
 
 void evtls_bev_tell(struct evtls_bev *conn)
 {
-    const unsigned libevents = EVTLS_BEV_TELL_OPEN | EVTLS_BEV_TELL_READ | EVTLS_BEV_TELL_WRITE;
+    const unsigned libevents =
+        EVTLS_BEV_TELL_OPEN | EVTLS_BEV_TELL_READ | EVTLS_BEV_TELL_WRITE | EVTLS_BEV_TELL_EOF;
 
     if (conn->telling || ((conn->options & BEV_OPT_DEFER_CALLBACKS) && !conn->tell_now)) {
         return;

@@ -181,6 +181,23 @@ check_tests += tests/test_error
 tests_test_error_CPPFLAGS = $(test_cppflags)
 tests_test_error_LDADD = $(test_ldadd)
 
+check_tests += tests/test_faults_alloc
+tests_test_faults_alloc_CPPFLAGS = $(test_cppflags)
+tests_test_faults_alloc_LDADD = $(test_ldadd)
+tests_test_faults_alloc_LDFLAGS = $(alloc_faults_ldflags)
+tests_test_faults_alloc_SOURCES = \
+	tests/support/bev_pair.c \
+	tests/support/bev_pair.h \
+	tests/test_faults_alloc.c
+
+check_tests += tests/test_faults_ends
+tests_test_faults_ends_CPPFLAGS = $(test_cppflags)
+tests_test_faults_ends_LDADD = $(test_ldadd)
+tests_test_faults_ends_SOURCES = \
+	tests/support/bev_pair.c \
+	tests/support/bev_pair.h \
+	tests/test_faults_ends.c
+
 check_tests += tests/test_hostname
 tests_test_hostname_CPPFLAGS = $(test_cppflags)
 tests_test_hostname_LDADD = $(test_ldadd)
