@@ -165,6 +165,10 @@ tests_test_config_memory_CPPFLAGS = $(test_cppflags)
 tests_test_config_memory_LDADD = $(test_ldadd)
 tests_test_config_memory_LDFLAGS = $(alloc_faults_ldflags)
 
+check_tests += tests/test_context
+tests_test_context_CPPFLAGS = $(test_cppflags)
+tests_test_context_LDADD = $(test_ldadd)
+
 check_tests += tests/test_engine
 tests_test_engine_CPPFLAGS = $(test_cppflags)
 tests_test_engine_LDADD = $(test_ldadd)
