@@ -169,6 +169,14 @@ check_tests += tests/test_context
 tests_test_context_CPPFLAGS = $(test_cppflags)
 tests_test_context_LDADD = $(test_ldadd)
 
+check_tests += tests/test_context_default
+tests_test_context_default_CPPFLAGS = $(test_cppflags)
+tests_test_context_default_LDADD = $(test_ldadd)
+
+check_tests += tests/test_context_verify
+tests_test_context_verify_CPPFLAGS = $(test_cppflags)
+tests_test_context_verify_LDADD = $(test_ldadd)
+
 check_tests += tests/test_engine
 tests_test_engine_CPPFLAGS = $(test_cppflags)
 tests_test_engine_LDADD = $(test_ldadd)

@@ -511,6 +511,7 @@ END_TEST
 static void *use_at_once(void *arg)
 {
     struct evtls_context *ctx = arg, *copy;
+    SSL_CTX *ssl_ctx = NULL;
     struct end server;
     int i;
 
@@ -518,6 +519,9 @@ static void *use_at_once(void *arg)
         if (i % 2 == 0)
             ck_assert_int_eq(evtls_context_seal(ctx, NULL), 0);
         end_open(&server, ctx, EVTLS_SERVER);
+        if (ssl_ctx == NULL)
+            ssl_ctx = evtls_context_get_ssl_ctx(ctx);
+        ck_assert_ptr_eq(evtls_context_get_ssl_ctx(ctx), ssl_ctx);
         evtls_engine_handshake(server.engine);
         copy = evtls_context_copy(ctx, NULL);
         ck_assert_mem_eq(digest_of(copy), digest_of(ctx), EVTLS_POLICY_DIGEST_LENGTH);
