@@ -242,6 +242,15 @@ check_tests += tests/test_policy
 tests_test_policy_CPPFLAGS = $(test_cppflags)
 tests_test_policy_LDADD = $(test_ldadd)
 
+check_tests += tests/test_plaintext
+tests_test_plaintext_CPPFLAGS = $(test_cppflags)
+tests_test_plaintext_LDADD = $(test_extra_ldadd)
+tests_test_plaintext_LDFLAGS = $(alloc_faults_ldflags)
+tests_test_plaintext_SOURCES = \
+	tests/support/bev_pair.c \
+	tests/support/bev_pair.h \
+	tests/test_plaintext.c
+
 check_tests += tests/test_session
 tests_test_session_CPPFLAGS = $(test_cppflags)
 tests_test_session_LDADD = $(test_ldadd)
