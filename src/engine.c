@@ -184,6 +184,7 @@ int evtls_engine_enter(struct evtls_engine *engine)
     if (engine->busy || engine->freed)
         return EVTLS_ERR_BUSY;
     engine->busy = true;
+    evtls_ossl_clear_queue();
     return EVTLS_OK;
 }
 
