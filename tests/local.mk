@@ -185,6 +185,14 @@ check_tests += tests/test_engine_callback
 tests_test_engine_callback_CPPFLAGS = $(test_cppflags)
 tests_test_engine_callback_LDADD = $(test_ldadd)
 
+check_tests += tests/test_engine_data
+tests_test_engine_data_CPPFLAGS = $(test_cppflags)
+tests_test_engine_data_LDADD = $(test_ldadd)
+
+check_tests += tests/test_engine_end
+tests_test_engine_end_CPPFLAGS = $(test_cppflags)
+tests_test_engine_end_LDADD = $(test_ldadd)
+
 check_tests += tests/test_engine_handshake
 tests_test_engine_handshake_CPPFLAGS = $(test_cppflags)
 tests_test_engine_handshake_LDADD = $(test_ldadd)
