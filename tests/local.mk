@@ -309,7 +309,9 @@ contract_programs = tests/contract/contract
 script_tests += \
 	tests/contract/over-evtls \
 	tests/contract/over-openssl \
-	tests/contract/over-socket
+	tests/contract/over-socket \
+	tests/samples/test-https-get \
+	tests/samples/test-https-server
 tests_contract_contract_CPPFLAGS = $(test_cppflags)
 tests_contract_contract_LDADD = $(test_extra_ldadd)
 tests_contract_contract_SOURCES = \
@@ -345,6 +347,12 @@ tests_contract_contract_CPPFLAGS += -DCONTRACT_OPENSSL $(LIBEVENT_OPENSSL_CFLAGS
 tests_contract_contract_LDADD += $(LIBEVENT_OPENSSL_LIBS) $(OPENSSL_LIBS)
 tests_contract_contract_SOURCES += tests/contract/transport_openssl.c
 endif
+
+# A peer for the tests of the samples.
+check_PROGRAMS += tests/samples/bad_peer
+tests_samples_bad_peer_CPPFLAGS = $(test_cppflags)
+tests_samples_bad_peer_LDADD = $(OPENSSL_LIBS)
+EXTRA_DIST += tests/samples/lib.sh
 
 # Connections that seeds decide: tests/simulator/simulator --help.
 check_PROGRAMS += tests/simulator/simulator
