@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The OpenSSL object behind an engine (evtls/openssl.h); a context's is in context_openssl.c.
+ * The OpenSSL object behind an engine (evtls/openssl.h); a context's is in context_ssl.c.
  */
 #include "config.h"
 

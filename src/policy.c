@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <openssl/err.h>
 #include <openssl/x509_vfy.h>
 
 #include "alpn.h"
@@ -186,6 +187,13 @@ int evtls_policy_security_level(const struct evtls_policy *policy, const SSL_CTX
     return system > EVTLS_POLICY_SECURITY_LEVEL ? system : EVTLS_POLICY_SECURITY_LEVEL;
 }
 
+int evtls_policy_explain(struct evtls_error *err, const char *what)
+{
+    if (ERR_peek_error() == 0)
+        return evtls_error_set_nomem(err);
+    return evtls_error_set_ossl(err, EVTLS_ERR_CONFIG, "%s", what);
+}
+
 /* Puts a copy of text into *member. */
 static int keep_string(char **member, const char *text, struct evtls_error *err)
 {
@@ -203,7 +211,7 @@ static SSL_CTX *new_trial(int *status, struct evtls_error *err)
     SSL_CTX *trial = SSL_CTX_new(TLS_method());
 
     if (trial == NULL)
-        *status = evtls_error_set_ossl(err, EVTLS_ERR_CONFIG, "OpenSSL makes no SSL_CTX");
+        *status = evtls_policy_explain(err, "OpenSSL makes no SSL_CTX");
     return trial;
 }
 
@@ -224,7 +232,8 @@ static bool find_culprit(const char *list, SSL_CTX *trial, bool (*try)(SSL_CTX *
         culprit[n] = '\0';
         while (n > 0 && (culprit[n - 1] == ' ' || culprit[n - 1] == '\t'))
             culprit[--n] = '\0';
-        if (n == 0 || len >= size || !try(trial, culprit))
+        /* Twice: the first may have failed for lack of memory, which OpenSSL does not always say. */
+        if (n == 0 || len >= size || (!try(trial, culprit) && !try(trial, culprit)))
             return true;
         if (list[len] == '\0')
             return false;
@@ -310,6 +319,8 @@ int evtls_policy_set_groups(struct evtls_policy *policy, const char *groups,
     else if (find_culprit(groups, trial, try_group, culprit, sizeof(culprit)))
         status = evtls_error_set(err, EVTLS_ERR_CONFIG,
                                  "unknown key-exchange group \"%s\" in \"%s\"", culprit, groups);
+    else if (try_group(trial, groups))
+        status = evtls_error_set_nomem(err);
     else
         status = evtls_error_set(err, EVTLS_ERR_CONFIG,
                                  "OpenSSL refuses the list of groups \"%s\"; does one stand twice "

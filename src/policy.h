@@ -74,6 +74,10 @@ int evtls_policy_set_groups(struct evtls_policy *policy, const char *groups,
 int evtls_policy_set_alpn(struct evtls_policy *policy, const char *const *protocols, size_t n);
 int evtls_policy_set_num_tickets(struct evtls_policy *policy, unsigned n, struct evtls_error *err);
 
+/* What a call of OpenSSL failed for: it leaves an entry in its queue where a value was refused, but
+ * not always where memory was short. Returns EVTLS_ERR_CONFIG or EVTLS_ERR_NOMEM. */
+int evtls_policy_explain(struct evtls_error *err, const char *what);
+
 /* The security level in force; fresh is an SSL_CTX as the system's configuration makes it. */
 int evtls_policy_security_level(const struct evtls_policy *policy, const SSL_CTX *fresh);
 

@@ -99,7 +99,7 @@ static int apply_default_ciphers(SSL_CTX *ssl_ctx, bool client, struct evtls_err
     if (SSL_CTX_set_cipher_list(ssl_ctx, names) > 0)
         goto out;
 fail:
-    status = evtls_error_set_ossl(err, EVTLS_ERR_CONFIG, "default ciphers");
+    status = evtls_policy_explain(err, "default ciphers");
 out:
     free(names);
     sk_SSL_CIPHER_free(system);
@@ -195,7 +195,7 @@ SSL_CTX *evtls_policy_new_ssl_ctx(const struct evtls_policy *policy, struct evtl
     SSL_CTX *ssl_ctx = SSL_CTX_new(method_for(policy->protocol));
 
     if (ssl_ctx == NULL) {
-        evtls_error_set_ossl(err, EVTLS_ERR_CONFIG, "OpenSSL makes no SSL_CTX");
+        evtls_policy_explain(err, "OpenSSL makes no SSL_CTX");
         return NULL;
     }
     apply_values(policy, ssl_ctx);

@@ -173,6 +173,11 @@ check_tests += tests/test_context_default
 tests_test_context_default_CPPFLAGS = $(test_cppflags)
 tests_test_context_default_LDADD = $(test_ldadd)
 
+check_tests += tests/test_context_memory
+tests_test_context_memory_CPPFLAGS = $(test_cppflags)
+tests_test_context_memory_LDADD = $(test_ldadd)
+tests_test_context_memory_LDFLAGS = $(alloc_faults_ldflags)
+
 check_tests += tests/test_context_verify
 tests_test_context_verify_CPPFLAGS = $(test_cppflags)
 tests_test_context_verify_LDADD = $(test_ldadd)
