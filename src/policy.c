@@ -232,7 +232,7 @@ static bool find_culprit(const char *list, SSL_CTX *trial, bool (*try)(SSL_CTX *
         culprit[n] = '\0';
         while (n > 0 && (culprit[n - 1] == ' ' || culprit[n - 1] == '\t'))
             culprit[--n] = '\0';
-        /* Twice: the first may have failed for lack of memory, which OpenSSL does not always say. */
+        /* Twice: it may have failed for lack of memory, which OpenSSL does not always say. */
         if (n == 0 || len >= size || (!try(trial, culprit) && !try(trial, culprit)))
             return true;
         if (list[len] == '\0')

@@ -298,11 +298,20 @@ START_TEST(context_verify__offers)
 }
 END_TEST
 
+static unsigned char big_ticket[60000];
+static const struct hello_extension ticket = {TLSEXT_TYPE_session_ticket, big_ticket,
+                                              sizeof(big_ticket)},
+                                    early_data = {TLSEXT_TYPE_early_data, "", 0};
+
 static const struct {
     const char *label;
     struct hello hello;
     int alert;
 } hellos[] = {
+    {"a ticket of 60,000 bytes (B29)",
+     {.tls12 = true, .extensions = &ticket, .n_extensions = 1},
+     -1},
+    {"early data, which is off (B28)", {.extensions = &early_data, .n_extensions = 1}, -1},
     {"fallback from 1.3 (B27)", {.tls12 = true, .fallback_scsv = true}, 86},
     {"no common group (B26)", {.only_group = 0x0a0a}, 40},
     {"no common suite (B26)", {.only_cipher = 0x1a1a}, 40},
@@ -329,6 +338,36 @@ START_TEST(context_verify__hellos)
 }
 END_TEST
 
+/* B24, B25: refused from either side, with a warning; it is OpenSSL as the peer that ends it then.
+ */
+START_TEST(context_verify__renegotiation)
+{
+    bool peer_is_server = _i != 0;
+    struct evtls_context *ctx = peer_is_server
+                                    ? client_context(pki)
+                                    : server_context(pki_issue(pki, &(struct pki_spec){0}));
+    struct peer *peer = peer_new(&(struct peer_options){
+        .server = peer_is_server,
+        .ident = peer_is_server ? pki_issue(pki, &(struct pki_spec){0}) : NULL,
+        .max_version = TLS1_2_VERSION});
+    struct end end;
+
+    end_open(&end, ctx, peer_is_server ? EVTLS_CLIENT : EVTLS_SERVER);
+    if (peer_is_server)
+        ck_assert_int_eq(evtls_engine_set_server_hostname(end.engine, "localhost", NULL), 0);
+    ck_assert(end_connect_peer(&end, peer));
+    peer_renegotiate(peer);
+    end_connect_peer(&end, peer);
+    ck_assert_int_eq(peer_alert_received(peer), SSL_AD_NO_RENEGOTIATION);
+    ck_assert_int_eq(evtls_error_get_status(evtls_engine_get_error(end.engine)), EVTLS_ERR_ALERT);
+    ck_assert_int_eq(evtls_error_get_alert(evtls_engine_get_error(end.engine)),
+                     EVTLS_ALERT_HANDSHAKE_FAILURE);
+    end_close(&end);
+    peer_free(peer);
+    evtls_context_free(ctx);
+}
+END_TEST
+
 static Suite *context_verify_suite(void)
 {
     Suite *suite = suite_create("context_verify");
@@ -342,6 +381,7 @@ static Suite *context_verify_suite(void)
     tcase_add_loop_test(tcase, context_verify__client, 0, 2 * COUNT(clients));
     tcase_add_loop_test(tcase, context_verify__offers, 0, COUNT(offers));
     tcase_add_loop_test(tcase, context_verify__hellos, 0, COUNT(hellos));
+    tcase_add_loop_test(tcase, context_verify__renegotiation, 0, 2);
     suite_add_tcase(suite, tcase);
     return suite;
 }
