@@ -210,6 +210,14 @@ check_tests += tests/test_error
 tests_test_error_CPPFLAGS = $(test_cppflags)
 tests_test_error_LDADD = $(test_ldadd)
 
+check_tests += tests/test_evhttp
+tests_test_evhttp_CPPFLAGS = $(test_cppflags)
+tests_test_evhttp_LDADD = $(test_extra_ldadd)
+tests_test_evhttp_SOURCES = \
+	tests/support/bev_pair.c \
+	tests/support/bev_pair.h \
+	tests/test_evhttp.c
+
 check_tests += tests/test_faults_alloc
 tests_test_faults_alloc_CPPFLAGS = $(test_cppflags)
 tests_test_faults_alloc_LDADD = $(test_ldadd)
