@@ -215,6 +215,27 @@ START_TEST(session__survives_a_reload)
 }
 END_TEST
 
+/* Where a host is reached by another way in, its tickets are good there too: they are under the
+ * keys of the chosen context. The cache is that of the way in. */
+START_TEST(session__by_ticket_belongs_to_the_chosen_context)
+{
+    const struct way *way = &ways[_i];
+    struct visit visit = {.sni = "a.test", .version = way->version, .no_tickets = way->no_tickets};
+    struct hosts hosts;
+    struct outcome direct;
+
+    hosts_open(&hosts);
+    hosts.a = server_context(host_ident(&hosts, "a.test"));
+    visit.session = make_session(&hosts, &visit);
+    direct = visit_context(&hosts, hosts.a, &visit);
+    ck_assert(direct.connected);
+    ck_assert_int_eq(direct.reused, !way->no_tickets);
+    SSL_SESSION_free(direct.session);
+    SSL_SESSION_free(visit.session);
+    hosts_close(&hosts);
+}
+END_TEST
+
 /* ---- Client certificates ---------------------------------------------------------------- */
 
 /* FO-10, X24: the second connection shows the same certificate, and works. */
@@ -276,6 +297,7 @@ static Suite *session_hosts_suite(void)
                         0, N_WAYS);
     tcase_add_loop_test(tcase, session__resumes_under_its_policy_alone, 0, COUNT(changes) * N_WAYS);
     tcase_add_loop_test(tcase, session__survives_a_reload, 0, N_WAYS);
+    tcase_add_loop_test(tcase, session__by_ticket_belongs_to_the_chosen_context, 0, N_WAYS);
     tcase_add_loop_test(tcase, session__with_a_client_certificate_resumes, 0, 2 * N_WAYS);
     tcase_add_loop_test(tcase, session__does_not_stand_in_for_a_certificate, 0, N_WAYS);
     suite_add_tcase(suite, tcase);
