@@ -23,7 +23,7 @@
 #define CLIENT_CIPHERS                                                                             \
     "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES:DHE+AES:!aNULL:!aDSS:!PSK:!SHA1:!AESCCM"
 
-/* Of the options in SSL_OP_ALL these two serve peers of the last century. */
+/* Those that are off may be on in the system's configuration. */
 #define OPTIONS_ON                                                                                 \
     (SSL_OP_NO_SSLv3 | SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |                           \
      SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_ENABLE_MIDDLEBOX_COMPAT | SSL_OP_ALL)
