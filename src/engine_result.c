@@ -135,15 +135,15 @@ static X509 *find_issuer(STACK_OF(X509) * chain, X509 *x509)
     return NULL;
 }
 
-/* Where the chain breaks off: says what the server left out, or what we do not trust. */
-static void describe_gap(const struct evtls_engine *engine, char *text, size_t size)
+/* Where the chain breaks off: adds what the server left out, or what we do not trust. */
+static void add_gap(const struct evtls_engine *engine, struct evtls_error *err)
 {
     STACK_OF(X509) *chain = SSL_get_peer_cert_chain(engine->ssl);
+    int steps = sk_X509_num(chain); /* the chain may be a circle */
+    size_t len = strlen(err->message);
     struct evtls_certificate *top;
     X509 *x509, *issuer;
-    int steps = sk_X509_num(chain); /* the chain may be a circle */
 
-    text[0] = '\0';
     if (engine->role != EVTLS_CLIENT || steps < 1)
         return;
     x509 = sk_X509_value(chain, 0);
@@ -151,7 +151,8 @@ static void describe_gap(const struct evtls_engine *engine, char *text, size_t s
         x509 = issuer;
     top = evtls_certificate_from_x509(x509);
     if (top != NULL)
-        snprintf(text, size, " (the server sent %s; missing issuer %s)",
+        snprintf(err->message + len, sizeof(err->message) - len,
+                 " (the server sent %s; missing issuer %.250s)",
                  sk_X509_num(chain) == 1 ? "only its own certificate" : "a chain",
                  evtls_certificate_get_issuer(top));
     evtls_certificate_free(top);
@@ -168,10 +169,7 @@ static void set_verify_error(const struct evtls_engine *engine, struct evtls_err
 {
     const char *host = engine->host != NULL ? engine->host->text : "";
     long code = SSL_get_verify_result(engine->ssl);
-    char remedy[300] = "";
 
-    if (is_gap(code))
-        describe_gap(engine, remedy, sizeof(remedy));
     if (code == X509_V_ERR_HOSTNAME_MISMATCH)
         evtls_error_set_ossl(err, EVTLS_ERR_CERTIFICATE,
                              "Hostname mismatch, certificate is not valid for '%s'.", host);
@@ -179,8 +177,9 @@ static void set_verify_error(const struct evtls_engine *engine, struct evtls_err
         evtls_error_set_ossl(err, EVTLS_ERR_CERTIFICATE,
                              "IP address mismatch, certificate is not valid for '%s'.", host);
     else
-        evtls_error_set_ossl(err, EVTLS_ERR_CERTIFICATE, "%s%s",
-                             X509_verify_cert_error_string(code), remedy);
+        evtls_error_set_ossl(err, EVTLS_ERR_CERTIFICATE, "%s", X509_verify_cert_error_string(code));
+    if (is_gap(code) && err->status == EVTLS_ERR_CERTIFICATE)
+        add_gap(engine, err);
     err->verify_code = (int)code;
 }
 
