@@ -299,10 +299,7 @@ static int end_with_noted(struct evtls_engine *engine)
     if (engine->alert_sent < 0 && engine->alert_received < 0 && !engine->link.cut) {
         engine->link.poisoned = true;
         evtls_ossl_clear_queue();
-        if (engine->handshake_done)
-            SSL_peek_ex(engine->ssl, &byte, 1, &n);
-        else
-            SSL_do_handshake(engine->ssl);
+        SSL_peek_ex(engine->ssl, &byte, 1, &n); /* in the middle of a handshake goes on with it */
     }
     err.alert = engine->alert_sent;
     return evtls_engine_end_with(engine, &err);

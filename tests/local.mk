@@ -198,6 +198,10 @@ check_tests += tests/test_engine_end
 tests_test_engine_end_CPPFLAGS = $(test_cppflags)
 tests_test_engine_end_LDADD = $(test_ldadd)
 
+check_tests += tests/test_engine_flood
+tests_test_engine_flood_CPPFLAGS = $(test_cppflags)
+tests_test_engine_flood_LDADD = $(test_ldadd)
+
 check_tests += tests/test_engine_handshake
 tests_test_engine_handshake_CPPFLAGS = $(test_cppflags)
 tests_test_engine_handshake_LDADD = $(test_ldadd)
