@@ -210,6 +210,10 @@ check_tests += tests/test_engine_result
 tests_test_engine_result_CPPFLAGS = $(test_cppflags)
 tests_test_engine_result_LDADD = $(test_ldadd)
 
+check_tests += tests/test_engine_session
+tests_test_engine_session_CPPFLAGS = $(test_cppflags)
+tests_test_engine_session_LDADD = $(test_ldadd)
+
 check_tests += tests/test_engine_state
 tests_test_engine_state_CPPFLAGS = $(test_cppflags)
 tests_test_engine_state_LDADD = $(test_ldadd)
