@@ -100,9 +100,11 @@ static void take_header(struct http_response *response, const char *line)
 
 static void end_headers(struct http_response *response)
 {
-    if (response->status >= 100 && response->status < 200)
+    if (response->status >= 100 && response->status < 200) {
         response->state = HTTP_STATUS_LINE; /* "100 Continue" and the like: the answer follows */
-    else if (response->status == 204 || response->status == 304)
+        response->has_length = 0;
+        response->is_chunked = 0;
+    } else if (response->status == 204 || response->status == 304)
         response->state = HTTP_COMPLETE;
     else if (response->is_chunked)
         response->state = HTTP_CHUNK_SIZE;

@@ -3,16 +3,17 @@
  * https-get: fetches pages over HTTPS, verifies the server, and tells a whole answer from one that
  * was cut off.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include <event2/buffer.h>
 #include <event2/dns.h>
 #include <event2/event.h>
 #include <evtls/evtls.h>
 
+#include "addresses.h"
 #include "http_response.h"
 #include "https_url.h"
 #include "sample_util.h"
@@ -53,10 +54,12 @@ struct fetch {
     struct evtls_session *session; /* of the connection before */
     struct sample_signals signals;
     struct sample_endpoint connect_to;
+    struct addresses addresses;
     struct https_url url;
     struct http_response response;
     struct bufferevent *bev;
     int whole;  /* the answer is complete */
+    int done;   /* the first end counts: more callbacks may come in the same turn of the loop */
     int status; /* exit status of the URL at hand */
 };
 
@@ -135,11 +138,23 @@ static struct evtls_context *make_context(const struct options *options, struct 
 
 static void finish(struct fetch *fetch, int status, const char *why)
 {
+    if (fetch->done) {
+        return;
+    }
+    fetch->done = 1;
     if (why) {
         sample_error("%s: %s", fetch->url.authority, why);
     }
     fetch->status = status;
     event_base_loopbreak(fetch->base);
+}
+
+/* NULL: libevent's socket() or connect() failed at once. A reset came from someone who was there.
+ */
+static int could_not_connect(const struct evtls_error *err)
+{
+    return !err ||
+           (err->status == EVTLS_ERR_IO && err->sys_errno != ECONNRESET && err->sys_errno != EPIPE);
 }
 
 static void finish_by_error(struct fetch *fetch, const struct evtls_error *err)
@@ -153,7 +168,7 @@ static void finish_by_error(struct fetch *fetch, const struct evtls_error *err)
         {EVTLS_ERR_TRUNCATED, EXIT_TRUNCATED},
     };
     int connected = evtls_engine_is_handshake_done(evtls_bufferevent_get_engine(fetch->bev));
-    int code = err->status == EVTLS_ERR_IO ? EXIT_CONNECT : EXIT_TLS;
+    int code = could_not_connect(err) ? EXIT_CONNECT : EXIT_TLS;
 
     for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
         if (err->status == codes[i].status) {
@@ -180,7 +195,7 @@ static void part(struct fetch *fetch)
 
 static void look_at_response(struct fetch *fetch)
 {
-    if (fetch->whole) {
+    if (fetch->whole || fetch->done) {
         return;
     }
     if (fetch->response.state == HTTP_COMPLETE) {
@@ -206,11 +221,20 @@ static void on_read(struct bufferevent *bev, void *arg)
     look_at_response(fetch);
 }
 
+static int try_next(struct fetch *fetch);
+
+/* Returns 1 when there is another address and its turn has come. */
+static int goes_elsewhere(struct fetch *fetch, const struct evtls_error *err)
+{
+    struct evtls_engine *engine = evtls_bufferevent_get_engine(fetch->bev);
+
+    return !evtls_engine_is_handshake_done(engine) && could_not_connect(err) && try_next(fetch);
+}
+
 static void on_event(struct bufferevent *bev, short what, void *arg)
 {
     struct fetch *fetch = arg;
     const struct evtls_error *err = evtls_engine_get_error(evtls_bufferevent_get_engine(bev));
-    int dns_error = bufferevent_socket_get_dns_error(bev);
 
     if (what & BEV_EVENT_CONNECTED) {
         return;
@@ -223,10 +247,10 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
         } else {
             finish(fetch, EXIT_TRUNCATED, "the answer is truncated: the server ended it early");
         }
+    } else if (goes_elsewhere(fetch, err)) {
+        return; /* bev is gone */
     } else if (err) {
         finish_by_error(fetch, err);
-    } else if (dns_error) {
-        finish(fetch, EXIT_CONNECT, evutil_gai_strerror(dns_error));
     } else {
         finish(fetch, EXIT_CONNECT, "could not connect");
     }
@@ -234,7 +258,13 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
 
 static void on_time_up(evutil_socket_t fd, short what, void *arg)
 {
-    finish(arg, EXIT_TIMEOUT, "timeout");
+    struct fetch *fetch = arg;
+
+    if (fetch->whole) { /* only the server's close_notify is still awaited */
+        finish(fetch, EXIT_SUCCESS, NULL);
+    } else {
+        finish(fetch, EXIT_TIMEOUT, "timeout");
+    }
 }
 
 /* ---- --verbose -------------------------------------------------------------------------- */
@@ -321,42 +351,80 @@ static int start(struct fetch *fetch, struct evtls_error *err)
     return 0;
 }
 
-static int connect_to(struct fetch *fetch)
+/* Connects to the next address; 0: there is none. What was tried before is freed. */
+static int try_next(struct fetch *fetch)
 {
+    struct evtls_error err;
+    int len;
+    const struct sockaddr *address = addresses_next(&fetch->addresses, &len);
+    char text[SAMPLE_ADDRESS_SIZE];
+
+    if (!address) {
+        return 0;
+    }
+    if (fetch->options.verbose) {
+        fprintf(stderr, "* connecting to %s\n", sample_format_address(text, address));
+    }
+    if (fetch->bev) {
+        bufferevent_free(fetch->bev);
+        fetch->bev = NULL;
+    }
+    if (start(fetch, &err) != 0) {
+        finish(fetch, EXIT_FAILURE, err.message);
+    } else {
+        bufferevent_socket_connect(fetch->bev, address, len); /* on_event hears of a failure */
+    }
+    return 1;
+}
+
+static void on_addresses(int error, void *arg)
+{
+    struct fetch *fetch = arg;
+
+    if (error || !try_next(fetch)) {
+        finish(fetch, EXIT_CONNECT, error ? evutil_gai_strerror(error) : "no address");
+    }
+}
+
+static void find_addresses(evutil_socket_t fd, short what, void *arg)
+{
+    struct fetch *fetch = arg;
     const char *host = fetch->options.connect_to ? fetch->connect_to.host : fetch->url.host;
     int port = fetch->options.connect_to ? fetch->connect_to.port : fetch->url.port;
 
-    return bufferevent_socket_connect_hostname(fetch->bev, fetch->dns, AF_UNSPEC, host, port);
+    addresses_find(&fetch->addresses, fetch->dns, host, port, on_addresses, fetch);
 }
 
 static int fetch_url(struct fetch *fetch, const char *text)
 {
-    struct timeval limit = {atol(fetch->options.timeout), 0};
-    struct event *time_up = evtimer_new(fetch->base, on_time_up, fetch);
-    struct evtls_error err;
+    const struct timeval limit = {atol(fetch->options.timeout), 0}, at_once = {0, 0};
+    struct event *time_up;
 
     if (https_url_parse(&fetch->url, text) != 0) {
-        event_free(time_up);
         return sample_usage_error("not an https URL: %s", text);
     }
+    time_up = evtimer_new(fetch->base, on_time_up, fetch);
     http_response_init(&fetch->response, write_body, fetch);
     fetch->whole = 0;
+    fetch->done = 0;
     fetch->status = EXIT_FAILURE;
-    if (start(fetch, &err) != 0) {
-        sample_error("%s: %s", fetch->url.authority, err.message);
-    } else if (connect_to(fetch) == 0) {
-        event_add(time_up, &limit);
-        event_base_dispatch(fetch->base);
-        if (fetch->signals.received) {
-            fetch->status = 128 + fetch->signals.received;
-        }
+    event_add(time_up, &limit);
+    /* From the loop, so that whatever happens at once can end it. */
+    event_base_once(fetch->base, -1, EV_TIMEOUT, find_addresses, fetch, &at_once);
+    event_base_dispatch(fetch->base);
+    if (fetch->signals.received) {
+        fetch->status = 128 + fetch->signals.received;
     }
+    addresses_cancel(&fetch->addresses, fetch->base);
     if (fetch->bev) {
         bufferevent_free(fetch->bev);
     }
     fetch->bev = NULL;
     event_free(time_up);
-    fflush(stdout);
+    if (fflush(stdout) != 0 && fetch->status == EXIT_SUCCESS) {
+        sample_error("cannot write the output");
+        fetch->status = EXIT_FAILURE;
+    }
     return fetch->status;
 }
 

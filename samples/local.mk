@@ -49,6 +49,8 @@ samples_https_server_LDADD = $(sample_extra_ldadd)
 
 noinst_PROGRAMS += samples/https-get
 samples_https_get_SOURCES = \
+	samples/addresses.c \
+	samples/addresses.h \
 	samples/http_response.c \
 	samples/http_response.h \
 	samples/https-get.c \
