@@ -138,13 +138,14 @@ static int open_folders(struct vhosts *vhosts)
 static void log_failure(struct bufferevent *bev, const struct evtls_error *err, void *arg)
 {
     struct evtls_engine *engine = evtls_bufferevent_get_engine(bev);
+    const char *known = evtls_engine_get_user_data(engine);
     char peer[SAMPLE_ADDRESS_SIZE];
 
     if (evtls_engine_is_handshake_done(engine) &&
         (err->status == EVTLS_ERR_TRUNCATED || err->status == EVTLS_ERR_IO))
         return;
-    sample_log(STDERR_FILENO, "%s: %s", sample_format_peer(peer, bufferevent_getfd(bev)),
-               err->message);
+    sample_log(STDERR_FILENO, "%s: %s",
+               known ? known : sample_format_peer(peer, bufferevent_getfd(bev)), err->message);
 }
 
 /* What evhttp_set_bevcb gets: evtls_evhttp_bevcb, and a line for each connection that fails. */

@@ -281,28 +281,31 @@ static int suffix_range(const char *spec, off_t size, off_t *first, off_t *last)
     return 206;
 }
 
-int static_files_parse_range(const char *header, off_t size, off_t *first, off_t *last)
+/* "A-B", "A-": from A to B or to the end. */
+static int plain_range(const char *spec, off_t size, off_t *first, off_t *last)
 {
-    const char *spec;
+    off_t from, to = size - 1;
 
-    if (header == NULL || strncasecmp(header, "bytes=", 6) != 0)
-        return 200;
-    spec = header + 6;
-    if (*spec == '-')
-        return suffix_range(spec + 1, size, first, last);
-    spec = parse_offset(spec, first);
+    spec = parse_offset(spec, &from);
     if (spec == NULL || *spec++ != '-')
         return 200;
-    if (*spec == '\0') {
-        *last = size - 1;
-    } else {
-        spec = parse_offset(spec, last);
-        if (spec == NULL || *spec != '\0' || *last < *first)
+    if (*spec != '\0') {
+        spec = parse_offset(spec, &to);
+        if (spec == NULL || *spec != '\0' || to < from)
             return 200;
     }
-    if (*first >= size)
+    if (from >= size)
         return 416;
-    if (*last >= size)
-        *last = size - 1;
+    *first = from;
+    *last = to < size ? to : size - 1;
     return 206;
+}
+
+int static_files_parse_range(const char *header, off_t size, off_t *first, off_t *last)
+{
+    if (header == NULL || strncasecmp(header, "bytes=", 6) != 0)
+        return 200;
+    if (header[6] == '-')
+        return suffix_range(header + 7, size, first, last);
+    return plain_range(header + 6, size, first, last);
 }

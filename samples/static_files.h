@@ -48,8 +48,9 @@ void static_files_format_date(char *out, size_t size, time_t when);
 
 /*
  * What a Range header asks of a file of size bytes (RFC 9110, section 14.1.2). Returns 206 with
- * the first and the last byte; 416 where the range lies outside; 200 for all of the file: no
- * header, several ranges, another unit, or nonsense, all of which a server may ignore.
+ * the first and the last byte, which are not touched otherwise; 416 where the range lies outside;
+ * 200 for all of the file: no header, several ranges, another unit, or nonsense, all of which a
+ * server may ignore.
  */
 int static_files_parse_range(const char *header, off_t size, off_t *first, off_t *last);
 

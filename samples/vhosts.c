@@ -113,6 +113,11 @@ static const char *client_ca(const struct vhosts *vhosts, const struct vhost *ho
     return host->client_ca ? host->client_ca : vhosts->client_ca;
 }
 
+static const char *dir(const struct vhosts *vhosts, const struct vhost *host)
+{
+    return host->dir ? host->dir : vhosts->hosts[0].dir;
+}
+
 static size_t count(const char *const *list)
 {
     size_t n = 0;
@@ -189,11 +194,22 @@ static void free_table(void *arg)
     free(table);
 }
 
+/* A connection that failed may have no peer any more when that is to be logged. */
+static void remember_peer(struct evtls_engine *engine)
+{
+    char peer[SAMPLE_ADDRESS_SIZE];
+    struct bufferevent *bev = evtls_engine_get_bufferevent(engine);
+
+    sample_format_peer(peer, bufferevent_getfd(bev));
+    evtls_engine_set_user_data(engine, strdup(peer), free);
+}
+
 static int choose_context(struct evtls_engine *engine, const char *name,
                           struct evtls_context *initial, void *arg)
 {
     const struct table *table = arg;
 
+    remember_peer(engine);
     for (size_t i = 0; name != NULL && i < table->n; i++)
         if (strcmp(table->rows[i].name, name) == 0)
             return evtls_engine_set_context(engine, table->rows[i].ctx, NULL);
@@ -274,7 +290,7 @@ const struct vhost *vhosts_choose(const struct vhosts *vhosts, const char *serve
     if (asked == connected)
         return asked;
     if (same(client_ca(vhosts, asked), client_ca(vhosts, connected)) &&
-        same(asked->dir, connected->dir))
+        same(dir(vhosts, asked), dir(vhosts, connected)))
         return asked;
     return NULL;
 }

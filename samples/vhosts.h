@@ -49,7 +49,8 @@ int vhosts_set_dir(struct vhosts *vhosts, const char *text);
 
 /*
  * Reads all certificates, keys and client CAs and makes the sealed context to serve with, which
- * chooses among the hosts by the name that the client sends. Returns it, or NULL with err.
+ * chooses among the hosts by the name that the client sends. Returns it, or NULL with err. From
+ * the ClientHello on the user data of a connection's engine is the client's address, as text.
  */
 struct evtls_context *vhosts_load(struct vhosts *vhosts, struct evtls_error *err);
 
