@@ -188,6 +188,8 @@ int sample_server_run(struct sample_server *server, evconnlistener_cb accepted, 
     print_address(evconnlistener_get_fd(server->listener));
     status = event_base_dispatch(server->base) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
     evconnlistener_disable(server->listener);
+    if (server->stopping)
+        server->stopping();
     close_all(connections);
     while (evtls_event_base_get_num_closing(server->base) > 0)
         if (event_base_loop(server->base, EVLOOP_ONCE) != 0)

@@ -25,7 +25,8 @@ struct sample_server {
     const char *cert;
     const char *key;
     const char *write_cert;
-    const char *backend; /* tls-proxy's own option */
+    const char *backend;    /* tls-proxy's own option */
+    void (*stopping)(void); /* called before sample_server_run closes what is remembered, or NULL */
 };
 
 /*

@@ -4,7 +4,8 @@
  * with back-pressure: a side that doesn't read makes the other one stop being read.
  */
 #include <stdlib.h>
-#include <string.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
 
 #include <event2/buffer.h>
 #include <event2/util.h>
@@ -25,19 +26,62 @@ static const char usage[] =
 /* The most that one side holds for the other. */
 #define MAX_OUTPUT 262144
 
-static struct sample_connections connections = LIST_HEAD_INITIALIZER(connections);
+/* One direction's reader and the other one's writer. */
+struct side {
+    struct bufferevent *bev;
+    struct side *partner;
+    struct pair *pair;
+    int connected;
+    int read_all; /* its clean end has been read */
+    int sent_end; /* and the partner's has been passed on to it */
+};
+
+struct pair {
+    struct side tls;
+    struct side plain;
+    LIST_ENTRY(pair) next;
+};
+
+static LIST_HEAD(pairs, pair) pairs = LIST_HEAD_INITIALIZER(pairs);
+static struct sample_connections none = LIST_HEAD_INITIALIZER(none);
 static struct sockaddr_storage backend;
 static int backend_len = sizeof(backend);
 
-/* The arg of each bufferevent is its partner, NULL once that one is gone. */
+/* evtls sends the client what is left for it, and close_notify, before the connection goes. */
+static void free_pair(struct pair *pair)
+{
+    LIST_REMOVE(pair, next);
+    evtls_bufferevent_close(pair->tls.bev, NULL);
+    bufferevent_free(pair->plain.bev);
+    free(pair);
+}
+
+static void free_all(void)
+{
+    while (!LIST_EMPTY(&pairs)) {
+        free_pair(LIST_FIRST(&pairs));
+    }
+}
+
+/* Nothing is left to send to this side and nothing will come: half of the connection is closed. */
+static void send_end(struct side *side)
+{
+    side->sent_end = 1;
+    if (side == &side->pair->tls) {
+        evtls_bufferevent_shutdown_write(side->bev);
+    } else {
+        shutdown(bufferevent_getfd(side->bev), SHUT_WR);
+    }
+    if (side->partner->sent_end) {
+        free_pair(side->pair);
+    }
+}
+
 static void on_read(struct bufferevent *bev, void *arg)
 {
-    struct bufferevent *partner = arg;
+    struct side *side = arg;
+    struct bufferevent *partner = side->partner->bev;
 
-    if (!partner) {
-        evbuffer_drain(bufferevent_get_input(bev), evbuffer_get_length(bufferevent_get_input(bev)));
-        return;
-    }
     bufferevent_write_buffer(partner, bufferevent_get_input(bev));
     if (evbuffer_get_length(bufferevent_get_output(partner)) >= MAX_OUTPUT) {
         bufferevent_disable(bev, EV_READ);
@@ -45,67 +89,84 @@ static void on_read(struct bufferevent *bev, void *arg)
     }
 }
 
-static void release(struct bufferevent *bev)
-{
-    sample_forget(bev);
-    evtls_bufferevent_close(bev, NULL); /* a plaintext one is simply freed */
-}
-
 /* The output is down to the low watermark. */
 static void on_write(struct bufferevent *bev, void *arg)
 {
-    struct bufferevent *partner = arg;
+    struct side *side = arg;
+    int empty = evbuffer_get_length(bufferevent_get_output(bev)) == 0;
 
-    if (partner) {
-        bufferevent_setwatermark(bev, EV_WRITE, 0, 0);
-        bufferevent_enable(partner, EV_READ);
-    } else if (evbuffer_get_length(bufferevent_get_output(bev)) == 0) {
-        release(bev);
+    bufferevent_setwatermark(bev, EV_WRITE, 0, 0);
+    if (!side->partner->read_all) {
+        bufferevent_enable(side->partner->bev, EV_READ);
+    } else if (empty && side->connected && !side->sent_end) {
+        send_end(side);
     }
 }
 
-/* One side has ended: the other gets what is left for it, then ends too. */
+/* Plaintext has no close_notify: all that tells the backend of a cut connection is a reset. */
+static void reset_on_close(struct bufferevent *bev)
+{
+    const struct linger now = {1, 0};
+
+    setsockopt(bufferevent_getfd(bev), SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+}
+
 static void on_event(struct bufferevent *bev, short what, void *arg)
 {
-    struct bufferevent *partner = arg;
+    struct side *side = arg;
 
     if (what & BEV_EVENT_CONNECTED) {
+        side->connected = 1;
+        on_write(bev, side);
         return;
     }
-    if (partner) {
-        on_read(bev, partner);
-        bufferevent_setcb(partner, on_read, on_write, on_event, NULL);
-        bufferevent_setwatermark(partner, EV_WRITE, 0, 0);
-        bufferevent_enable(partner, EV_READ | EV_WRITE);
-        if (evbuffer_get_length(bufferevent_get_output(partner)) == 0) {
-            release(partner);
-        }
+    if (what & BEV_EVENT_EOF) {
+        on_read(bev, side);
+        side->read_all = 1;
+        on_write(side->partner->bev, side->partner);
+        return;
     }
-    release(bev);
+    if (side == &side->pair->tls) {
+        reset_on_close(side->pair->plain.bev);
+    }
+    free_pair(side->pair);
+}
+
+static void open_side(struct pair *pair, struct side *side, struct side *partner,
+                      struct bufferevent *bev)
+{
+    side->bev = bev;
+    side->partner = partner;
+    side->pair = pair;
+    bufferevent_setcb(bev, on_read, on_write, on_event, side);
+    bufferevent_enable(bev, EV_READ | EV_WRITE);
 }
 
 static void accepted(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *peer,
                      int peer_len, void *ctx)
 {
     struct event_base *base = evconnlistener_get_base(listener);
+    struct pair *pair = calloc(1, sizeof(*pair));
     struct bufferevent *plain = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
-    struct evtls_error err;
     struct bufferevent *tls =
-        evtls_bufferevent_socket_new(base, fd, ctx, EVTLS_SERVER, BEV_OPT_CLOSE_ON_FREE, &err);
+        evtls_bufferevent_socket_new(base, fd, ctx, EVTLS_SERVER, BEV_OPT_CLOSE_ON_FREE, NULL);
 
-    if (!tls || !plain) {
-        sample_error("%s", tls ? "out of memory" : err.message);
-        evutil_closesocket(fd);
+    if (!pair || !plain || !tls) {
+        sample_error("cannot take a connection");
+        if (tls) {
+            bufferevent_free(tls);
+        } else {
+            evutil_closesocket(fd);
+        }
         if (plain) {
             bufferevent_free(plain);
         }
+        free(pair);
         return;
     }
-    sample_remember(&connections, tls);
-    bufferevent_setcb(tls, on_read, on_write, on_event, plain);
-    bufferevent_setcb(plain, on_read, on_write, on_event, tls);
-    bufferevent_enable(tls, EV_READ | EV_WRITE);
-    bufferevent_enable(plain, EV_READ | EV_WRITE);
+    LIST_INSERT_HEAD(&pairs, pair, next);
+    open_side(pair, &pair->tls, &pair->plain, tls);
+    open_side(pair, &pair->plain, &pair->tls, plain);
     bufferevent_socket_connect(plain, (struct sockaddr *)&backend, backend_len);
 }
 
@@ -120,7 +181,8 @@ int main(int argc, char **argv)
         status = sample_usage_error("--backend needs ADDR:PORT");
     }
     if (status == SAMPLE_GO_ON) {
-        status = sample_server_run(&server, accepted, server.ctx, &connections);
+        server.stopping = free_all;
+        status = sample_server_run(&server, accepted, server.ctx, &none);
     }
     sample_server_cleanup(&server);
     return status;
