@@ -29,7 +29,7 @@ static void event(struct bufferevent *bev, short what, void *status)
         *(int *)status = EXIT_SUCCESS;
     else
         sample_error("%s", error ? error->message : "cannot connect");
-    event_base_loopbreak(bufferevent_get_base(bev));
+    event_base_loopexit(bufferevent_get_base(bev), NULL);
 }
 
 /* The handshake verifies the server's chain, and that it is the host we asked for. */
