@@ -334,9 +334,7 @@ contract_programs = tests/contract/contract
 script_tests += \
 	tests/contract/over-evtls \
 	tests/contract/over-openssl \
-	tests/contract/over-socket \
-	tests/samples/test-https-get \
-	tests/samples/test-https-server
+	tests/contract/over-socket
 tests_contract_contract_CPPFLAGS = $(test_cppflags)
 tests_contract_contract_LDADD = $(test_extra_ldadd)
 tests_contract_contract_SOURCES = \
@@ -373,11 +371,18 @@ tests_contract_contract_LDADD += $(LIBEVENT_OPENSSL_LIBS) $(OPENSSL_LIBS)
 tests_contract_contract_SOURCES += tests/contract/transport_openssl.c
 endif
 
-# A peer for the tests of the samples.
+# The samples, run for real; skipped where curl or the openssl command is missing.
+script_tests += \
+	tests/samples/demo \
+	tests/samples/https-get \
+	tests/samples/https-hosts \
+	tests/samples/https-server \
+	tests/samples/options \
+	tests/samples/small-servers
+EXTRA_DIST += tests/samples/common.sh
 check_PROGRAMS += tests/samples/bad_peer
 tests_samples_bad_peer_CPPFLAGS = $(test_cppflags)
 tests_samples_bad_peer_LDADD = $(OPENSSL_LIBS)
-EXTRA_DIST += tests/samples/lib.sh
 
 # Connections that seeds decide: tests/simulator/simulator --help.
 check_PROGRAMS += tests/simulator/simulator
