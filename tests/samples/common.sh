@@ -61,6 +61,7 @@ wait_for() {
 start() {
     start_name=$1
     shift
+    rm -f "$work/$start_name.out" # the one of a server before would be taken for this one's
     "$@" >"$work/$start_name.out" 2>"$work/$start_name.err" &
     pid=$!
     servers="$servers $pid"
