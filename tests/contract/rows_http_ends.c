@@ -4,14 +4,15 @@
 
 #include <event2/http_struct.h>
 
-static const struct timeval ms60 = {0, 60000};
+/* Long enough for a handshake on a busy machine. */
+static const struct timeval ms300 = {0, 300000};
 
 static void client_timeout(struct contract *c)
 {
     struct http h;
     http_serve(c, &h);
     http_client(c, &h);
-    evhttp_connection_set_timeout_tv(h.evcon, &ms60);
+    evhttp_connection_set_timeout_tv(h.evcon, &ms300);
     http_request(&h, EVHTTP_REQ_GET, "/never", NULL);
     contract_wait(c, &h.failures, 1, "the timeout");
     ck_assert_uint_eq(h.requests, 1);
@@ -25,7 +26,7 @@ static void request_after_timeout(struct contract *c)
     struct http h;
     http_serve(c, &h);
     http_client(c, &h);
-    evhttp_connection_set_timeout_tv(h.evcon, &ms60);
+    evhttp_connection_set_timeout_tv(h.evcon, &ms300);
     http_request(&h, EVHTTP_REQ_GET, "/never", NULL);
     contract_wait(c, &h.failures, 1, "the timeout");
     http_request(&h, EVHTTP_REQ_GET, "/hello", NULL);
@@ -39,7 +40,7 @@ static void server_timeout(struct contract *c)
 {
     struct http h;
     http_serve(c, &h);
-    evhttp_set_timeout_tv(h.server, &ms60);
+    evhttp_set_timeout_tv(h.server, &ms300);
     http_raw_connect(c);
     http_raw_send(c, "GET /hello HTTP/1.1\r\nHost: localhost\r\n\r\n");
     http_raw_wait(c, "hello\n", 1);
@@ -98,16 +99,23 @@ static void reconnects(struct contract *c)
     http_stop(&h);
 }
 
+static void on_close(struct evhttp_connection *evcon, void *arg)
+{
+    (*(size_t *)arg)++;
+}
+
 static void reconnects_after_idle_close(struct contract *c)
 {
     struct http h;
+    size_t closed = 0;
     http_serve(c, &h);
-    evhttp_set_timeout_tv(h.server, &ms60);
+    evhttp_set_timeout_tv(h.server, &ms300);
     http_client(c, &h);
+    evhttp_connection_set_closecb(h.evcon, on_close, &closed);
     for (size_t i = 1; i <= 2; i++) {
         http_request(&h, EVHTTP_REQ_GET, "/hello", NULL);
         contract_wait(c, &h.answers, i, "an answer");
-        contract_settle(c, 120); /* the server closes it meanwhile */
+        contract_wait(c, &closed, i, "the server to close it");
     }
     ck_assert_uint_eq(h.connections, 2);
     ck_assert_uint_eq(h.failures, 0);
@@ -137,7 +145,7 @@ static void retries(struct contract *c)
     http_client(c, &client);
     ev_uint16_t port = (ev_uint16_t)contract_port(c);
     evhttp_del_accept_socket(h.server, h.bound);
-    evhttp_connection_set_retries(client.evcon, 3);
+    evhttp_connection_set_retries(client.evcon, 6);
     evhttp_connection_set_initial_retry_tv(client.evcon, &ms50);
     http_request(&client, EVHTTP_REQ_GET, "/hello", NULL);
     contract_settle(c, 20);
@@ -194,11 +202,6 @@ static void freed_on_completion(struct contract *c)
     contract_wait(c, &h.answers, 1, "the answer");
     contract_settle(c, 20);
     http_stop(&h);
-}
-
-static void on_close(struct evhttp_connection *evcon, void *arg)
-{
-    (*(size_t *)arg)++;
 }
 
 static void close_callback(struct contract *c)

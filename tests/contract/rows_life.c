@@ -210,6 +210,33 @@ static void keep_on_free_number_reused(struct contract *c)
     end_free(&others[1]);
 }
 
+/* The same, freed while it waits for a slow reader. */
+static void keep_on_free_blocked(struct contract *c)
+{
+    struct end others[2];
+    c->options &= ~BEV_OPT_CLOSE_ON_FREE;
+    c->buffer_size = 32768;
+    contract_pair(c);
+    evutil_socket_t fds[2] = {bufferevent_getfd(c->client.bev), bufferevent_getfd(c->server.bev)};
+    bufferevent_disable(c->client.bev, EV_READ);
+    end_send(&c->server, (size_t)2 << 20);
+    contract_settle(c, 20);
+    end_free(&c->server);
+    close(fds[1]);
+    c->options |= BEV_OPT_CLOSE_ON_FREE;
+    end_init(c, &others[0], CONTRACT_CLIENT, "next client");
+    end_init(c, &others[1], CONTRACT_SERVER, "next server");
+    contract_pair_ends(c, &others[0], &others[1]);
+    end_send(&others[0], 300000);
+    end_send(&others[1], 300000);
+    contract_wait_bytes(c, &others[1], 300000);
+    contract_wait_bytes(c, &others[0], 300000);
+    end_free(&others[0]);
+    end_free(&others[1]);
+    end_free(&c->client);
+    close(fds[0]);
+}
+
 /* --- deferral --- */
 
 static void nothing_inside_a_call(struct contract *c)
@@ -272,6 +299,9 @@ const struct contract_row contract_rows_life[] = {
     {.name = "life__without_close_on_free", .run = keep_on_free, .needs = CONTRACT_FD},
     {.name = "life__without_close_on_free_number_reused",
      .run = keep_on_free_number_reused,
+     .needs = CONTRACT_FD},
+    {.name = "life__without_close_on_free_blocked",
+     .run = keep_on_free_blocked,
      .needs = CONTRACT_FD},
     {.name = "life__nothing_inside_a_call", .run = nothing_inside_a_call},
     {.name = "life__nothing_inside_a_call_deferred",

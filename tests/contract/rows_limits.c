@@ -107,8 +107,8 @@ static void decrement(struct contract *c)
     contract_pair(c);
     bufferevent_set_rate_limit(c->client.bev, cfg);
     bufferevent_set_rate_limit(c->server.bev, cfg);
-    bufferevent_decrement_write_limit(c->client.bev, (ev_ssize_t)(50 * KIB));
-    bufferevent_decrement_read_limit(c->server.bev, (ev_ssize_t)(50 * KIB));
+    bufferevent_decrement_write_limit(c->client.bev, (ev_ssize_t)(200 * KIB));
+    bufferevent_decrement_read_limit(c->server.bev, (ev_ssize_t)(200 * KIB));
     end_send(&c->client, 1000);
     contract_settle(c, 15);
     ck_assert_uint_eq(c->server.received, 0);

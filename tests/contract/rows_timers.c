@@ -3,7 +3,7 @@
 #include "world.h"
 
 static const struct timeval ms40 = {0, 40000};
-static const struct timeval ms150 = {0, 150000};
+static const struct timeval ms300 = {0, 300000};
 
 static void read_fires_once(struct contract *c)
 {
@@ -51,7 +51,7 @@ static void read_again_in_the_callback(struct contract *c)
 
 static void drip(struct end *e)
 {
-    if (e->bev != NULL && e->sent < 1000)
+    if (e->bev != NULL && e->sent < 1500)
         end_send(e, 100);
 }
 
@@ -59,8 +59,8 @@ static void read_restarts_with_each_read(struct contract *c)
 {
     contract_pair(c);
     end_every(&c->client, 40, drip);
-    bufferevent_set_timeouts(c->server.bev, &ms150, NULL);
-    contract_wait_bytes(c, &c->server, 1000); /* 400 ms */
+    bufferevent_set_timeouts(c->server.bev, &ms300, NULL);
+    contract_wait_bytes(c, &c->server, 1500); /* 600 ms */
     ck_assert_uint_eq(c->server.timeouts, 0);
     contract_wait(c, &c->server.timeouts, 1, "the timeout");
 }
@@ -93,10 +93,10 @@ static void read_not_while_full(struct contract *c)
 static void read_cancelled(struct contract *c)
 {
     contract_pair(c);
-    bufferevent_set_timeouts(c->server.bev, &ms40, NULL);
+    bufferevent_set_timeouts(c->server.bev, &ms300, NULL);
     contract_settle(c, 10);
     bufferevent_set_timeouts(c->server.bev, NULL, NULL);
-    contract_settle(c, 100);
+    contract_settle(c, 350);
     end_expect(&c->server, 0, "");
 }
 
@@ -106,7 +106,7 @@ static void read_set_before_enabling(struct contract *c)
     contract_fds(c, fds);
     contract_make(c, &c->client, fds[0]);
     contract_make(c, &c->server, fds[1]);
-    bufferevent_set_timeouts(c->server.bev, &ms150, NULL);
+    bufferevent_set_timeouts(c->server.bev, &ms300, NULL);
     bufferevent_enable(c->client.bev, EV_READ | EV_WRITE);
     bufferevent_enable(c->server.bev, EV_READ | EV_WRITE);
     contract_wait(c, &c->server.timeouts, 1, "the timeout");
@@ -118,11 +118,11 @@ static void read_set_before_enabling(struct contract *c)
 static void write_only_while_bytes_wait(struct contract *c)
 {
     contract_pair(c);
-    bufferevent_set_timeouts(c->server.bev, NULL, &ms40);
-    contract_settle(c, 120);
+    bufferevent_set_timeouts(c->server.bev, NULL, &ms300);
+    contract_settle(c, 350);
     end_send(&c->server, 1000);
     contract_wait_bytes(c, &c->client, 1000);
-    contract_settle(c, 120);
+    contract_settle(c, 350);
     ck_assert_uint_eq(c->server.timeouts, 0);
     ck_assert_uint_eq(c->server.writes, 1);
 }
@@ -173,10 +173,10 @@ static void write_not_while_it_moves(struct contract *c)
 {
     c->buffer_size = 32768;
     contract_pair(c);
-    end_read_slowly(&c->client, 16384, 2);
-    bufferevent_set_timeouts(c->server.bev, NULL, &ms150);
-    end_send(&c->server, (size_t)2 << 20);
-    contract_wait_bytes(c, &c->client, (size_t)2 << 20); /* 250 ms and more */
+    end_read_slowly(&c->client, 16384, 3);
+    bufferevent_set_timeouts(c->server.bev, NULL, &ms300);
+    end_send(&c->server, (size_t)3 << 20);
+    contract_wait_bytes(c, &c->client, (size_t)3 << 20); /* 570 ms and more */
     ck_assert_uint_eq(c->server.timeouts, 0);
 }
 
@@ -186,7 +186,7 @@ static void both_run_on_their_own(struct contract *c)
     c->buffer_size = 32768;
     contract_pair(c);
     bufferevent_disable(c->client.bev, EV_READ);
-    bufferevent_set_timeouts(c->server.bev, &ms40, &ms150);
+    bufferevent_set_timeouts(c->server.bev, &ms40, &ms300);
     end_send(&c->server, (size_t)2 << 20);
     contract_wait(c, &c->server.timeouts, 1, "the read timeout");
     ck_assert_int_eq(c->server.what, BEV_EVENT_READING | BEV_EVENT_TIMEOUT);
