@@ -88,11 +88,16 @@ static int ssl_reason(unsigned long code)
     return ERR_GET_LIB(code) == ERR_LIB_SSL ? ERR_GET_REASON(code) : 0;
 }
 
+static bool is_nomem(unsigned long code)
+{
+    return ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE;
+}
+
 static bool is_telling(unsigned long code)
 {
     int reason = ssl_reason(code);
 
-    return reason == SSL_R_CERTIFICATE_VERIFY_FAILED || is_alert(reason);
+    return reason == SSL_R_CERTIFICATE_VERIFY_FAILED || is_alert(reason) || is_nomem(code);
 }
 
 /*
@@ -256,6 +261,8 @@ static int end_with_queue(struct evtls_engine *engine)
     unsigned long code = find_cause();
     enum evtls_status status = status_of(code);
 
+    if (is_nomem(code))
+        return evtls_engine_end_with_nomem(engine);
     if (code == 0) {
         evtls_error_set(&err, EVTLS_ERR_PROTOCOL, "OpenSSL failed and gave no reason");
         err.alert = engine->alert_sent;

@@ -243,8 +243,10 @@ int evtls_engine_note_server_name(struct evtls_engine *engine, const char *name)
 {
     char *copy = strdup(name);
 
-    if (copy == NULL)
+    if (copy == NULL) {
+        engine->link.exhausted = true;
         return -1;
+    }
     free(engine->server_name);
     engine->server_name = copy;
     return 0;
@@ -281,7 +283,7 @@ struct evtls_session *evtls_engine_take_session(struct evtls_engine *engine)
 
 void evtls_engine_note_failure(struct evtls_engine *engine, const struct evtls_error *err)
 {
-    if (engine->noted != NULL)
+    if (engine->noted != NULL || engine->link.exhausted)
         return;
     engine->noted = evtls_error_new(err);
     if (engine->noted == NULL)

@@ -48,7 +48,8 @@ const struct evtls_session *evtls_engine_get_parent_session(const struct evtls_e
 bool evtls_engine_begin_sni(struct evtls_engine *engine);
 int evtls_engine_end_sni(struct evtls_engine *engine);
 
-/* Keeps a copy of the name that a ClientHello asked for: 0, or -1 when memory is exhausted. */
+/* Keeps a copy of the name that a ClientHello asked for: 0, or -1 when memory is exhausted, which
+ * is then the step's failure. */
 int evtls_engine_note_server_name(struct evtls_engine *engine, const char *name);
 
 /* A client's new session; one reference is taken over. */

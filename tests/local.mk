@@ -206,6 +206,11 @@ check_tests += tests/test_engine_handshake
 tests_test_engine_handshake_CPPFLAGS = $(test_cppflags)
 tests_test_engine_handshake_LDADD = $(test_ldadd)
 
+check_tests += tests/test_engine_memory
+tests_test_engine_memory_CPPFLAGS = $(test_cppflags)
+tests_test_engine_memory_LDADD = $(test_ldadd)
+tests_test_engine_memory_LDFLAGS = $(alloc_faults_ldflags)
+
 check_tests += tests/test_engine_result
 tests_test_engine_result_CPPFLAGS = $(test_cppflags)
 tests_test_engine_result_LDADD = $(test_ldadd)
