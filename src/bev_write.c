@@ -434,7 +434,9 @@ void evtls_bev_on_output(struct evbuffer *output, const struct evbuffer_cb_info 
     if (info->n_added == 0 || !evtls_bev_may_write(conn)) {
         return;
     }
-    if (conn->phase == EVTLS_BEV_OPEN || conn->phase == EVTLS_BEV_PLAIN) {
+    /* After the end only for libevent's write timeout, which it has started or will. */
+    if (conn->phase == EVTLS_BEV_OPEN || conn->phase == EVTLS_BEV_PLAIN ||
+        conn->phase == EVTLS_BEV_ENDED) {
         evtls_bev_queue(conn);
     }
 }

@@ -398,6 +398,10 @@ tests_simulator_simulator_SOURCES = \
 	tests/simulator/sim.c \
 	tests/simulator/sim.h \
 	tests/simulator/sim_bev.c \
+	tests/simulator/sim_bev.h \
+	tests/simulator/sim_bev_calls.c \
+	tests/simulator/sim_bev_plain.c \
+	tests/simulator/sim_bev_told.c \
 	tests/simulator/sim_engine.c \
 	tests/simulator/simulator.c
 

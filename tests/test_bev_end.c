@@ -210,6 +210,23 @@ START_TEST(bev__unwrap_reports_truncation)
 }
 END_TEST
 
+/* libevent starts the write timeout with the output: nothing may wait for it. */
+START_TEST(bev__no_write_timeout_after_the_end)
+{
+    vclock_enable();
+    vclock_set_grace_ms(0);
+    bev_pair_open(&pair, bev_pair_options[_i]);
+    bufferevent_set_timeouts(pair.client.bev, NULL, &(struct timeval){1, 0});
+    bev_side_free(&pair.server);
+    bev_pair_wait(&pair, &pair.client, "error");
+    bufferevent_enable(pair.client.bev, EV_WRITE);
+    bufferevent_write(pair.client.bev, "late", 4);
+    loop_turns(pair.base, 5000);
+    ck_assert_ptr_null(strstr(pair.client.log, "timeout"));
+    free_all_and_stop_clock();
+}
+END_TEST
+
 static TCase *add_case(Suite *suite, const char *name)
 {
     TCase *tcase = tcase_create(name);
@@ -233,6 +250,7 @@ static Suite *bev_end_suite(void)
     tcase_add_loop_test(tcase, bev__half_close_leaves_the_other_direction_open, 0, 5);
     tcase_add_loop_test(tcase, bev__unwrap_goes_on_in_plaintext, 0, 5);
     tcase_add_test(tcase, bev__unwrap_reports_truncation);
+    tcase_add_loop_test(tcase, bev__no_write_timeout_after_the_end, 0, 5);
     return suite;
 }
 

@@ -8,10 +8,43 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <event2/buffer.h>
+#include <openssl/core_names.h>
+#include <openssl/rand.h>
 #include <openssl/ssl.h>
+
+#include <evtls/engine.h>
 
 #include "support/peer.h"
 #include "support/require.h"
+
+/* ---- OpenSSL's random numbers ------------------------------------------------------------ */
+
+/*
+ * They decide the lengths of signatures, and with them what each byte of the script hits. So they
+ * follow from the seed too: OpenSSL's generator for tests gives out what it is told.
+ */
+static void seed_one(EVP_RAND_CTX *generator, unsigned char *bytes, size_t len)
+{
+    OSSL_PARAM params[] = {
+        OSSL_PARAM_octet_string(OSSL_RAND_PARAM_TEST_ENTROPY, bytes, len),
+        OSSL_PARAM_END,
+    };
+
+    support_require(generator != NULL && EVP_RAND_CTX_set_params(generator, params) == 1);
+}
+
+static void seed_openssl(uint64_t seed)
+{
+    static unsigned char bytes[65536];
+    struct rng rng;
+
+    rng_init(&rng, ~seed);
+    rng_fill(&rng, bytes, sizeof(bytes));
+    seed_one(RAND_get0_public(NULL), bytes, sizeof(bytes));
+    rng_fill(&rng, bytes, sizeof(bytes));
+    seed_one(RAND_get0_private(NULL), bytes, sizeof(bytes));
+}
 
 /* ---- The world -------------------------------------------------------------------------- */
 
@@ -36,6 +69,8 @@ static struct evtls_context *make_context(struct sim_world *world, enum evtls_pr
 void sim_world_init(struct sim_world *world)
 {
     memset(world, 0, sizeof(*world));
+    support_require(RAND_set_DRBG_type(NULL, "TEST-RAND", NULL, NULL, NULL) == 1);
+    seed_openssl(0);
     world->pki = pki_new();
     world->ident = pki_issue(world->pki, &(struct pki_spec){0});
     world->client_ident = pki_issue(world->pki, &(struct pki_spec){.cn = "client"});
@@ -70,6 +105,29 @@ void sim_world_cleanup(struct sim_world *world)
 
 /* ---- One run ---------------------------------------------------------------------------- */
 
+/* A connection in memory, for its session. */
+static void take_session(struct sim *sim)
+{
+    struct evbuffer *up = evbuffer_new(), *down = evbuffer_new();
+    struct evtls_engine *client =
+        evtls_engine_new(sim_context(sim, SIM_CLIENT), EVTLS_CLIENT, down, up, NULL);
+    struct evtls_engine *server =
+        evtls_engine_new(sim_context(sim, SIM_SERVER), EVTLS_SERVER, up, down, NULL);
+    char byte;
+
+    evtls_engine_set_server_hostname(client, "localhost", NULL);
+    for (int i = 0; i < 4; i++) {
+        evtls_engine_read(client, &byte, 1);
+        evtls_engine_read(server, &byte, 1);
+    }
+    sim->session = evtls_session_incref(evtls_engine_get_session(client));
+    support_require(sim->session != NULL);
+    evtls_engine_free(client);
+    evtls_engine_free(server);
+    evbuffer_free(up);
+    evbuffer_free(down);
+}
+
 void sim_init(struct sim *sim, struct sim_world *world, uint64_t seed, bool verbose)
 {
     memset(sim, 0, sizeof(*sim));
@@ -77,12 +135,20 @@ void sim_init(struct sim *sim, struct sim_world *world, uint64_t seed, bool verb
     sim->seed = seed;
     sim->verbose = verbose;
     rng_init(&sim->rng, seed);
+    seed_openssl(seed);
     sim->pairing = (enum sim_pairing)rng_below(&sim->rng, 3);
     sim->tls12 = rng_chance(&sim->rng, 333);
     sim->client_cert = rng_chance(&sim->rng, 250);
     sim->cut = rng_chance(&sim->rng, 400);
     sim->script =
         sim->cut ? script_make_cut(seed, 1 + rng_below(&sim->rng, 30000)) : script_make(seed);
+    if (sim->pairing == SIM_BOTH_OURS && rng_chance(&sim->rng, 300))
+        take_session(sim);
+}
+
+void sim_cleanup(struct sim *sim)
+{
+    evtls_session_free(sim->session);
 }
 
 struct evtls_context *sim_context(const struct sim *sim, int side)
@@ -112,6 +178,8 @@ struct peer *sim_plain_peer(const struct sim *sim, int side)
 
 unsigned char sim_byte(const struct sim *sim, int side, uint64_t at)
 {
+    if (at % 64 < sizeof(SIM_MARK) - 1)
+        return (unsigned char)SIM_MARK[at % 64];
     return (unsigned char)(at * 131 + (at >> 8) * 17 + (uint64_t)side * 89 + sim->seed);
 }
 

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include <evtls/context.h>
+#include <evtls/session.h>
 
 #include "support/pki.h"
 #include "support/rng.h"
@@ -45,12 +46,14 @@ struct sim {
     enum sim_pairing pairing;
     bool tls12;
     bool client_cert;
-    bool cut; /* the script ends a direction by itself */
+    bool cut;                      /* the script ends a direction by itself */
+    struct evtls_session *session; /* offered by the client, or NULL */
     bool verbose;
     unsigned step;
 };
 
 void sim_init(struct sim *sim, struct sim_world *world, uint64_t seed, bool verbose);
+void sim_cleanup(struct sim *sim);
 
 struct evtls_context *sim_context(const struct sim *sim, int side);
 struct peer *sim_plain_peer(const struct sim *sim, int side);
@@ -61,6 +64,9 @@ uint64_t sim_max_bytes(const struct sim *sim);
 /* The two kinds of runs. */
 void sim_run_engines(struct sim *sim);
 void sim_run_bufferevents(struct sim *sim);
+
+/* Stands in what a side sends, over and over, and must not be seen on the wire. */
+#define SIM_MARK "plaintext-mark"
 
 /* Byte number `at` of what a side sends. */
 unsigned char sim_byte(const struct sim *sim, int side, uint64_t at);

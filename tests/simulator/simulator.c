@@ -33,6 +33,7 @@ static void run_seed(struct sim_world *world, uint64_t seed, bool verbose)
         sim_run_engines(&sim);
     else
         sim_run_bufferevents(&sim);
+    sim_cleanup(&sim);
 }
 
 static void run_seeds(uint64_t from, uint64_t to, bool verbose)

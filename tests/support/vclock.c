@@ -75,6 +75,17 @@ void vclock_enable(void)
     atomic_store(&enabled, true);
 }
 
+static int64_t round_up_ns(int64_t ns)
+{
+    return (ns / (10 * NS_PER_S) + 1) * 10 * NS_PER_S;
+}
+
+void vclock_round_up(void)
+{
+    start_monotonic_ns = round_up_ns(start_monotonic_ns);
+    start_real_ns = round_up_ns(start_real_ns);
+}
+
 void vclock_disable(void)
 {
     atomic_store(&enabled, false);

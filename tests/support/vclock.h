@@ -31,6 +31,10 @@
 void vclock_enable(void);
 void vclock_disable(void);
 
+/* Right after vclock_enable: moves all clocks on to a full ten seconds each, so that the ticks of
+ * rate limits fall alike in every run. */
+void vclock_round_up(void);
+
 void vclock_advance_ms(int64_t ms);
 void vclock_set_grace_ms(int ms);
 
