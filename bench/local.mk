@@ -33,7 +33,7 @@ bench_client_SOURCES = \
 	bench/raw.c \
 	bench/raw.h
 
-CLEANFILES += $(EXTRA_PROGRAMS)
+CLEANFILES += $(EXTRA_PROGRAMS) bench-results.json bench-results.svg
 
 bench: $(EXTRA_PROGRAMS)
 	$(top_srcdir)/bench/run --programs bench --short

@@ -1,9 +1,6 @@
 /* TLS by evtls. */
+#include "common.h"
 #include "server.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include <event2/bufferevent.h>
 #include <openssl/pem.h>
@@ -11,17 +8,13 @@
 #include <evtls/bufferevent.h>
 
 /* The certificate and its key in one text. */
-static char *make_pem(const struct server *server, size_t *len)
+static BIO *make_pem(const struct server *server)
 {
-    BIO *bio = BIO_new(BIO_s_mem());
-    char *data, *pem = NULL;
+    BIO *pem = BIO_new(BIO_s_mem());
 
-    if (bio && PEM_write_bio_X509(bio, server->certificate) &&
-        PEM_write_bio_PrivateKey(bio, server->key, NULL, NULL, 0, NULL, NULL)) {
-        *len = (size_t)BIO_get_mem_data(bio, &data);
-        pem = strndup(data, *len);
-    }
-    BIO_free(bio);
+    if (pem == NULL || !PEM_write_bio_X509(pem, server->certificate) ||
+        !PEM_write_bio_PrivateKey(pem, server->key, NULL, NULL, 0, NULL, NULL))
+        bench_die_ssl("writing the certificate");
     return pem;
 }
 
@@ -29,18 +22,16 @@ static void *context_new(const struct server *server)
 {
     struct evtls_error err;
     struct evtls_context *ctx = evtls_context_new(EVTLS_PROTOCOL_TLS_SERVER, &err);
-    size_t len = 0;
-    char *pem = make_pem(server, &len);
+    BIO *pem = make_pem(server);
+    char *data;
+    size_t len = (size_t)BIO_get_mem_data(pem, &data);
 
-    if (ctx == NULL || pem == NULL ||
-        evtls_context_load_cert_chain_data(ctx, pem, len, NULL, 0, NULL, &err) != 0 ||
+    if (ctx == NULL ||
+        evtls_context_load_cert_chain_data(ctx, data, len, NULL, 0, NULL, &err) != 0 ||
         evtls_context_set_num_tickets(ctx, server->tickets, &err) != 0 ||
-        evtls_context_seal(ctx, &err) != 0) {
-        fprintf(stderr, "bench/server: %s\n", err.message);
-        evtls_context_free(ctx);
-        ctx = NULL;
-    }
-    free(pem);
+        evtls_context_seal(ctx, &err) != 0)
+        bench_die("%s", err.message);
+    BIO_free(pem);
     return ctx;
 }
 
