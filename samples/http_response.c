@@ -218,7 +218,7 @@ void http_response_read(struct http_response *response, struct evbuffer *in)
     }
 }
 
-int http_response_end(const struct http_response *response, int clean)
+int http_response_end(const struct http_response *response)
 {
-    return response->state == HTTP_COMPLETE || (response->state == HTTP_BODY_END && clean);
+    return response->state == HTTP_COMPLETE || response->state == HTTP_BODY_END;
 }

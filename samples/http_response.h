@@ -49,9 +49,9 @@ void http_response_init(struct http_response *response,
 void http_response_read(struct http_response *response, struct evbuffer *in);
 
 /*
- * The connection has ended, cleanly where clean is not 0. Returns 1 when the response is whole,
- * 0 when a part of it is missing or may be.
+ * The connection has ended, and that was the real end: close_notify. Returns 1 when the response
+ * is whole, 0 when a part of it is missing.
  */
-int http_response_end(const struct http_response *response, int clean);
+int http_response_end(const struct http_response *response);
 
 #endif

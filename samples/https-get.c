@@ -242,7 +242,7 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
     if (fetch->whole) {
         finish(fetch, EXIT_SUCCESS, NULL);
     } else if (what & BEV_EVENT_EOF) {
-        if (http_response_end(&fetch->response, 1)) {
+        if (http_response_end(&fetch->response)) {
             finish(fetch, EXIT_SUCCESS, NULL);
         } else {
             finish(fetch, EXIT_TRUNCATED, "the answer is truncated: the server ended it early");

@@ -134,8 +134,9 @@ check() {
     done
     if [ -n "$bad" ]; then
         echo "# ${bad#, }"
-        head -c 2000 "$work/err" | sed 's/^/#   stderr: /'
-        head -c 500 "$work/out" | tr -d '\000' | sed 's/^/#   stdout: /'
+        head -c 2000 "$work/err" | LC_ALL=C awk '{ print "#   stderr: " $0 }'
+        head -c 500 "$work/out" | LC_ALL=C tr -cd '[:print:]\n' |
+            awk '{ print "#   stdout: " $0 }'
         result 1 "$check_name"
     else
         result 0 "$check_name"
