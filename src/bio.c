@@ -119,7 +119,7 @@ static int bio_write(BIO *bio, const char *data, size_t len, size_t *taken)
 
     BIO_clear_retry_flags(bio);
     *taken = len;
-    if (link->cut || link->mute)
+    if (link->cut)
         return 1;
     if (!link->exhausted && port->ops->add_output(port->arg, (const unsigned char *)data, len) == 0)
         return 1;

@@ -26,7 +26,6 @@ struct evtls_bio_link {
     unsigned char first[EVTLS_RECORD_HEADER_LENGTH]; /* the first bytes of the connection */
     unsigned char first_len;
     bool cut;       /* the port is gone: no input, and output vanishes */
-    bool mute;      /* output vanishes: nothing may follow our close_notify */
     bool exhausted; /* there was no memory for output, or for what a callback had to keep */
     bool poisoned;  /* in place of input OpenSSL gets a record that it must refuse */
 };

@@ -302,13 +302,12 @@ static ev_ssize_t run_write_memory(struct evtls_engine *engine, const unsigned c
 
 /* ---- The end ---------------------------------------------------------------------------- */
 
-/* close_notify is the last thing that we send: an answer to a key update must not follow it. */
+/* OpenSSL sends nothing after it, not even the answer to a key update. */
 static void send_close_notify(struct evtls_engine *engine)
 {
     evtls_ossl_clear_queue();
     SSL_shutdown(engine->ssl);
     evtls_ossl_clear_queue();
-    engine->link.mute = true;
     evtls_engine_state_move(&engine->state, EVTLS_ENGINE_ON_CLOSE_SENT);
 }
 
@@ -319,8 +318,6 @@ static int look_for_close(struct evtls_engine *engine)
     size_t n;
     int status;
 
-    if (SSL_pending(engine->ssl) > 0)
-        return EVTLS_ERR_WANT_READ;
     evtls_ossl_clear_queue();
     status = evtls_engine_settle(engine, SSL_peek_ex(engine->ssl, &byte, 1, &n));
     if (status == EVTLS_ERR_CLOSED)

@@ -8,8 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <openssl/err.h>
-
 #include "context.h"
 #include "engine_internal.h"
 #include "session.h"
@@ -217,22 +215,18 @@ const struct evtls_session *evtls_engine_get_parent_session(const struct evtls_e
     return engine->offered;
 }
 
-/*
- * The mark keeps what the program leaves in the error queue away from the result of the SSL call
- * around it: SSL_get_error would take that for a failure.
- */
 bool evtls_engine_begin_sni(struct evtls_engine *engine)
 {
     if (engine->sni != EVTLS_SNI_NOT_ASKED)
         return false;
     engine->sni = EVTLS_SNI_ASKING;
-    ERR_set_mark();
     return true;
 }
 
 int evtls_engine_end_sni(struct evtls_engine *engine)
 {
-    ERR_pop_to_mark();
+    /* SSL_get_error takes what the program left there for the failure of the call around it. */
+    evtls_ossl_clear_queue();
     engine->sni = EVTLS_SNI_ASKED;
     if (engine->link.cut)
         return EVTLS_ERR_USAGE;

@@ -196,6 +196,38 @@ START_TEST(data__stops_at_the_output_limit)
 }
 END_TEST
 
+/* A peer may ask for small records (RFC 6066, section 4). */
+START_TEST(data__of_a_small_fragment_length)
+{
+    struct pair pair;
+    struct peer *peer;
+    unsigned char *data = make_pattern(RECORD);
+    size_t got = 0, sent = 0;
+
+    pair_prepare(&pair, 0);
+    pair_open(&pair);
+    peer =
+        peer_new(&(struct peer_options){.min_version = versions[_i], .max_version = versions[_i]});
+    SSL_set_tlsext_max_fragment_length(peer_ssl(peer), TLSEXT_max_fragment_length_512);
+    ck_assert(end_connect_peer(&pair.server, peer));
+    evtls_engine_set_output_limit(pair.server.engine, 1000);
+    while (sent < RECORD) {
+        ev_ssize_t n = evtls_engine_write(pair.server.engine, data + sent, RECORD - sent);
+
+        ck_assert_int_gt(n, 0);
+        ck_assert_uint_le(longest_record(&pair.server), 512 + 256);
+        ck_assert_uint_lt(evbuffer_get_length(pair.server.out), 1000 + 600);
+        sent += (size_t)n;
+        ck_assert(end_connect_peer(&pair.server, peer));
+    }
+    ck_assert(memcmp(peer_received(peer, &got), data, RECORD) == 0);
+    ck_assert_uint_eq(got, RECORD);
+    free(data);
+    peer_free(peer);
+    pair_close(&pair);
+}
+END_TEST
+
 /* B53: the call that was told to wait is repeated with fewer bytes, or others, from elsewhere. */
 START_TEST(data__repeated_with_other_bytes)
 {
@@ -397,6 +429,7 @@ static Suite *engine_data_suite(void)
     tcase_add_loop_test(tcase, data__from_a_buffer, 0, COUNT(layouts));
     tcase_add_test(tcase, data__from_a_buffer_by_offset);
     tcase_add_test(tcase, data__stops_at_the_output_limit);
+    tcase_add_loop_test(tcase, data__of_a_small_fragment_length, 0, COUNT(versions));
     tcase_add_loop_test(tcase, data__repeated_with_other_bytes, 0, COUNT(versions));
     tcase_add_loop_test(tcase, data__both_write_before_they_read, 0, COUNT(versions));
     tcase_add_test(tcase, data__read_in_small_parts);

@@ -152,6 +152,25 @@ START_TEST(end__nothing_follows_our_close_notify)
 }
 END_TEST
 
+/* Nor does an alert. */
+START_TEST(end__no_alert_follows_our_close_notify)
+{
+    struct pair pair;
+
+    pair_open_connected(&pair, versions[_i]);
+    evtls_engine_shutdown(pair.server.engine);
+    drop_output(&pair.server);
+    evbuffer_add(pair.server.in,
+                 "\x17\x03\x03\x00\x20"
+                 "0123456789abcdef0123456789abcdef",
+                 37);
+    ck_assert_int_eq(read_text(&pair.server, ""), EVTLS_ERR_PROTOCOL);
+    ck_assert_uint_eq(evbuffer_get_length(pair.server.out), 0);
+    ck_assert_int_eq(evtls_engine_get_error(pair.server.engine)->alert, -1);
+    pair_close(&pair);
+}
+END_TEST
+
 /* The limit on output does not hold close_notify back. */
 START_TEST(end__close_notify_is_exempt_from_the_output_limit)
 {
@@ -316,6 +335,7 @@ static Suite *engine_end_suite(void)
     tcase_add_loop_test(tcase, end__shutdown_before_the_handshake_is_done, 0, N_VERSIONS);
     tcase_add_loop_test(tcase, end__bytes_behind_close_notify_stay, 0, N_VERSIONS);
     tcase_add_test(tcase, end__nothing_follows_our_close_notify);
+    tcase_add_loop_test(tcase, end__no_alert_follows_our_close_notify, 0, N_VERSIONS);
     tcase_add_test(tcase, end__close_notify_is_exempt_from_the_output_limit);
     tcase_add_loop_test(tcase, end__close_notify_of_a_plain_peer, 0, N_VERSIONS);
     tcase_add_loop_test(tcase, end__of_input, 0, 2 * COUNT(ends));

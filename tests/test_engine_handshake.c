@@ -221,6 +221,20 @@ END_TEST
 
 /* ---- In pieces -------------------------------------------------------------------------- */
 
+/* Idle connections give their buffers back; a write may be repeated with other bytes. */
+START_TEST(handshake__modes)
+{
+    struct pair pair;
+    long mode = SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+                SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER;
+
+    pair_open_connected(&pair, 0);
+    ck_assert_int_eq(SSL_get_mode(evtls_engine_get_ssl(pair.client.engine)) & mode, mode);
+    ck_assert_int_eq(SSL_get_mode(evtls_engine_get_ssl(pair.server.engine)) & mode, mode);
+    pair_close(&pair);
+}
+END_TEST
+
 /* A reading, a writing or an empty writing call does it too; an empty read does not. */
 START_TEST(handshake__runs_inside_other_calls)
 {
@@ -553,6 +567,7 @@ static Suite *engine_handshake_suite(void)
     tcase_add_loop_test(tcase, handshake__peer_auth, 0, 2 * COUNT(auths));
     tcase_add_test(tcase, handshake__by_address);
     tcase_add_test(tcase, handshake__without_a_name_fails_closed);
+    tcase_add_test(tcase, handshake__modes);
     tcase_add_test(tcase, handshake__runs_inside_other_calls);
     tcase_add_loop_test(tcase, handshake__a_byte_at_a_time, 0, N_VERSIONS);
     tcase_add_loop_test(tcase, handshake__cut_at_every_byte, 0, 2 * N_VERSIONS);

@@ -8,6 +8,10 @@
 #include <string.h>
 
 #include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509_vfy.h>
+
+#include <evtls/openssl.h>
 
 #include "engine.h"
 #include "support/engine_pair.h"
@@ -357,6 +361,30 @@ START_TEST(result__of_a_refusal)
 }
 END_TEST
 
+/* What was tried in vain on the way, as the look into a folder of CAs, is not the reason. */
+static int complain(int ok, X509_STORE_CTX *store_ctx)
+{
+    ERR_raise(ERR_LIB_PEM, PEM_R_NO_START_LINE);
+    return ok;
+}
+
+START_TEST(result__verdict_behind_other_complaints)
+{
+    struct pair pair;
+
+    pair_prepare(&pair, 0);
+    server_is_another(&pair);
+    pair_open(&pair);
+    evtls_engine_handshake(pair.client.engine);
+    SSL_set_verify(evtls_engine_get_ssl(pair.client.engine), SSL_VERIFY_PEER, complain);
+    ck_assert(!pair_connect(&pair));
+    ck_assert_str_eq(error_of(&pair.client)->reason, "CERTIFICATE_VERIFY_FAILED");
+    ck_assert_int_eq(error_of(&pair.client)->verify_code, X509_V_ERR_HOSTNAME_MISMATCH);
+    check_failed(&pair.client, EVTLS_ERR_CERTIFICATE);
+    pair_close(&pair);
+}
+END_TEST
+
 /* ---- Alerts ----------------------------------------------------------------------------- */
 
 static const int alerts[] = {
@@ -478,6 +506,7 @@ static Suite *engine_result_suite(void)
     tcase_add_loop_test(tcase, result__of_random_kilobytes, 0, 20);
     tcase_add_loop_test(tcase, result__behind_a_hello, 0, 2 * COUNT(seconds));
     tcase_add_loop_test(tcase, result__of_a_refusal, 0, COUNT(refusals));
+    tcase_add_test(tcase, result__verdict_behind_other_complaints);
     tcase_add_loop_test(tcase, result__of_each_fatal_alert, 0, 2 * COUNT(alerts));
     tcase_add_test(tcase, result__of_close_notify_in_a_handshake);
     tcase_add_loop_test(tcase, result__of_a_bad_mac, 0, COUNT(versions));

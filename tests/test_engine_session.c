@@ -237,6 +237,13 @@ static void end_by_bad_record(struct pair *pair)
     ck_assert_int_eq(read_text(&pair->client, ""), EVTLS_ERR_PROTOCOL);
 }
 
+static void end_by_lost_output(struct pair *pair)
+{
+    evbuffer_freeze(pair->client.out, 0);
+    ck_assert_int_eq(evtls_engine_write(pair->client.engine, "x", 1), EVTLS_ERR_NOMEM);
+    evbuffer_unfreeze(pair->client.out, 0);
+}
+
 static void end_by_alert(struct pair *pair)
 {
     evbuffer_add(pair->server.in,
@@ -257,6 +264,7 @@ static const struct {
     {"close_notify", end_by_close, true},
     {"cut off", end_by_cut, true},
     {"the transport's failure", end_by_transport, true},
+    {"lost output", end_by_lost_output, false},
     {"a bad record", end_by_bad_record, false},
     {"an alert", end_by_alert, false},
 };
