@@ -130,9 +130,6 @@ static int set_up_ssl(struct evtls_engine *engine, SSL *ssl, struct evtls_error 
     if (bio == NULL)
         return evtls_error_set_nomem(err);
     SSL_set_bio(ssl, bio, bio);
-    /* Each record is taken whole or not at all, so a write may be repeated with other bytes. */
-    SSL_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-                          SSL_MODE_RELEASE_BUFFERS);
     SSL_set_msg_callback(ssl, on_message);
     SSL_set_msg_callback_arg(ssl, engine);
     if (engine->role == EVTLS_CLIENT)

@@ -161,7 +161,7 @@ EVTLS_EXPORT ev_ssize_t evtls_engine_read_buffer(struct evtls_engine *engine, st
  *
  * Returns the number of bytes taken (which may be fewer than len), or EVTLS_ERR_WANT_READ (the
  * handshake), EVTLS_ERR_WANT_WRITE (the output limit), EVTLS_ERR_SUSPENDED, EVTLS_ERR_PROTOCOL
- * after evtls_engine_shutdown (reason PROTOCOL_IS_SHUTDOWN), or a failure.
+ * after evtls_engine_shutdown, or a failure.
  */
 EVTLS_EXPORT ev_ssize_t evtls_engine_write(struct evtls_engine *engine, const void *data,
                                            size_t len);
@@ -175,7 +175,7 @@ EVTLS_EXPORT ev_ssize_t evtls_engine_write_buffer(struct evtls_engine *engine,
  *
  * Returns 0 when the peer's close_notify has been read too, EVTLS_ERR_WANT_READ while it has not
  * (read the plaintext that comes before it), EVTLS_ERR_PROTOCOL before the handshake is complete
- * (reason SHUTDOWN_WHILE_IN_INIT), EVTLS_ERR_TRUNCATED, or a failure.
+ * (which harms nothing), EVTLS_ERR_TRUNCATED, or a failure.
  */
 EVTLS_EXPORT int evtls_engine_shutdown(struct evtls_engine *engine);
 
