@@ -378,6 +378,7 @@ endif
 
 # The samples, run for real; skipped where curl or the openssl command is missing.
 script_tests += \
+	tests/samples/deaf-peers \
 	tests/samples/demo \
 	tests/samples/https-get \
 	tests/samples/https-hosts \
@@ -388,6 +389,9 @@ EXTRA_DIST += tests/samples/common.sh
 check_PROGRAMS += tests/samples/bad_peer
 tests_samples_bad_peer_CPPFLAGS = $(test_cppflags)
 tests_samples_bad_peer_LDADD = $(OPENSSL_LIBS)
+check_PROGRAMS += tests/samples/deaf_peer
+tests_samples_deaf_peer_CPPFLAGS = $(test_cppflags)
+tests_samples_deaf_peer_LDADD = $(OPENSSL_LIBS)
 
 # Connections that seeds decide: tests/simulator/simulator --help.
 check_PROGRAMS += tests/simulator/simulator
