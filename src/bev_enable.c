@@ -140,6 +140,8 @@ static void settle_read(struct evtls_bev *conn)
         return;
     }
     if (want == EVTLS_BEV_READING_OFF) {
+        /* A persistent event would else keep the timeout, and start it again with its next read. */
+        event_remove_timer(&bev->ev_read);
         event_del(&bev->ev_read);
     } else if (want == EVTLS_BEV_READING_TIMED) {
         evtls_bev_add_event(conn, &bev->ev_read, &bev->timeout_read);

@@ -255,6 +255,31 @@ END_TEST
 
 /* ---- Processes and questions -------------------------------------------------------------- */
 
+/* libevent's persistent events remember the timeout that they were last added with. */
+START_TEST(bev__no_timeout_that_was_taken_back)
+{
+    const struct timeval soon = {0, 20000};
+
+    bev_pair_open(&pair, 0);
+    bev_pair_connect(&pair);
+    if (_i == 0) {
+        bufferevent_set_timeouts(pair.server.bev, &soon, NULL);
+        bufferevent_disable(pair.server.bev, EV_READ);
+    } else { /* it has fired, which disables reading */
+        bufferevent_set_timeouts(pair.server.bev, &soon, NULL);
+        bev_pair_wait(&pair, &pair.server, "timeout");
+    }
+    bufferevent_set_timeouts(pair.server.bev, NULL, NULL);
+    pair.server.log[0] = '\0';
+    bufferevent_enable(pair.server.bev, EV_READ);
+    bufferevent_write(pair.client.bev, "late", 4);
+    bev_pair_expect(&pair, &pair.server, "late");
+    event_base_loopexit(pair.base, &(struct timeval){0, 100000});
+    event_base_dispatch(pair.base);
+    ck_assert_ptr_null(strstr(pair.server.log, "timeout"));
+}
+END_TEST
+
 START_TEST(bev__forked_child_sends_nothing) /* FO-19 */
 {
     pid_t pid;
@@ -357,6 +382,7 @@ static Suite *bev_suite(void)
     tcase_add_loop_test(tcase, bev__free_inside_each_callback, 0, 30);
     tcase_add_loop_test(tcase, bev__sessions_are_told_and_resume, 0, 2);
     tcase_add_test(tcase, bev__setfd_starts_anew_and_offers_the_session);
+    tcase_add_loop_test(tcase, bev__no_timeout_that_was_taken_back, 0, 2);
     tcase = add_case(suite, "processes");
     tcase_add_test(tcase, bev__forked_child_sends_nothing);
     tcase_add_test(tcase, bev__dump_has_a_line_a_connection);
