@@ -38,7 +38,7 @@ static void take_back(struct evtls_bev *conn)
 
 static void tell_open(struct evtls_bev *conn)
 {
-    const struct evtls_callbacks cb = conn->cb;
+    struct evtls_callbacks cb = conn->cb;
     void *arg = conn->cb_arg;
     unsigned generation = conn->generation;
 
@@ -50,6 +50,8 @@ static void tell_open(struct evtls_bev *conn)
         cb.alpn(conn->bev, protocol, len, arg);
         take_back(conn);
     }
+    cb = conn->cb; /* the program may have closed, or set others */
+    arg = conn->cb_arg;
     if (cb.handshake && same(conn, generation)) {
         let_go(conn);
         cb.handshake(conn->bev, arg);

@@ -329,7 +329,7 @@ static void flush_plain(struct evtls_bev *conn)
 
 static void tell_write_asked(struct evtls_bev *conn)
 {
-    if (conn->write_asked && conn->phase != EVTLS_BEV_HANDSHAKE) {
+    if (conn->write_asked && (conn->phase == EVTLS_BEV_OPEN || conn->phase == EVTLS_BEV_PLAIN)) {
         conn->write_asked = false;
         conn->tell |= EVTLS_BEV_TELL_WRITE;
     }

@@ -244,6 +244,10 @@ tests_test_faults_alloc_SOURCES = \
 	tests/support/bev_pair.h \
 	tests/test_faults_alloc.c
 
+check_tests += tests/test_faults_bytes
+tests_test_faults_bytes_CPPFLAGS = $(test_cppflags)
+tests_test_faults_bytes_LDADD = $(test_ldadd)
+
 check_tests += tests/test_faults_ends
 tests_test_faults_ends_CPPFLAGS = $(test_cppflags)
 tests_test_faults_ends_LDADD = $(test_ldadd)

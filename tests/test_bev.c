@@ -198,6 +198,40 @@ START_TEST(bev__free_inside_each_callback)
 }
 END_TEST
 
+static void close_in_alpn(struct bufferevent *bev, const char *protocol, size_t len, void *arg)
+{
+    (void)protocol;
+    (void)len;
+    pair.server.bev = NULL;
+    ++*(unsigned *)arg;
+    evtls_bufferevent_close(bev, NULL);
+}
+
+static void count_handshake(struct bufferevent *bev, void *arg)
+{
+    (void)bev;
+    *(unsigned *)arg += 100;
+}
+
+START_TEST(bev__close_in_a_callback_is_the_last_one)
+{
+    static const char *const names[] = {"one"};
+    static const struct evtls_callbacks callbacks = {
+        .alpn = close_in_alpn,
+        .handshake = count_handshake,
+    };
+    unsigned calls = 0;
+
+    bev_pair_make_contexts(&pair);
+    evtls_context_set_alpn(pair.client.ctx, names, 1);
+    evtls_context_set_alpn(pair.server.ctx, names, 1);
+    bev_pair_open(&pair, bev_pair_options[_i]);
+    evtls_bufferevent_setcb(pair.server.bev, &callbacks, &calls);
+    bev_pair_wait(&pair, &pair.client, "eof");
+    ck_assert_uint_eq(calls, 1);
+}
+END_TEST
+
 START_TEST(bev__sessions_are_told_and_resume)
 {
     bev_pair_make_contexts(&pair);
@@ -380,6 +414,7 @@ static Suite *bev_suite(void)
     tcase_add_test(tcase, bev__alpn_without_overlap_is_told_as_none);
     tcase_add_loop_test(tcase, bev__data_both_ways_then_a_clean_end, 0, 5);
     tcase_add_loop_test(tcase, bev__free_inside_each_callback, 0, 30);
+    tcase_add_loop_test(tcase, bev__close_in_a_callback_is_the_last_one, 0, 5);
     tcase_add_loop_test(tcase, bev__sessions_are_told_and_resume, 0, 2);
     tcase_add_test(tcase, bev__setfd_starts_anew_and_offers_the_session);
     tcase_add_loop_test(tcase, bev__no_timeout_that_was_taken_back, 0, 2);

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "config.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include <event2/thread.h>
 
 #include "support/bev_pair.h"
+#include "support/faults.h"
 #include "support/loop.h"
 #include "support/suite.h"
 #include "support/vclock.h"
@@ -210,6 +212,26 @@ START_TEST(bev__unwrap_reports_truncation)
 }
 END_TEST
 
+/* Our close_notify cannot be sent after the peer's: nothing of the program's is lost by that. */
+START_TEST(bev__end_of_file_is_the_last_event_where_nothing_is_owed)
+{
+    struct faults *faults;
+
+    bev_pair_open(&pair, bev_pair_options[_i]);
+    bev_pair_connect(&pair);
+    evtls_bufferevent_shutdown_write(pair.server.bev);
+    bev_pair_wait(&pair, &pair.client, "eof");
+    faults = faults_attach(pair.client.fd);
+    faults_fail_from(faults, FAULTS_WRITE, 1, EPIPE);
+    evtls_bufferevent_shutdown_write(pair.client.bev);
+    loop_drain(pair.base, 50);
+    ck_assert_uint_gt(faults_calls(faults, FAULTS_WRITE), 0);
+    ck_assert_ptr_null(strstr(pair.client.log, "error"));
+    bev_pair_close(&pair);
+    faults_reset();
+}
+END_TEST
+
 /* libevent starts the write timeout with the output: nothing may wait for it. */
 START_TEST(bev__no_write_timeout_after_the_end)
 {
@@ -250,6 +272,7 @@ static Suite *bev_end_suite(void)
     tcase_add_loop_test(tcase, bev__half_close_leaves_the_other_direction_open, 0, 5);
     tcase_add_loop_test(tcase, bev__unwrap_goes_on_in_plaintext, 0, 5);
     tcase_add_test(tcase, bev__unwrap_reports_truncation);
+    tcase_add_loop_test(tcase, bev__end_of_file_is_the_last_event_where_nothing_is_owed, 0, 5);
     tcase_add_loop_test(tcase, bev__no_write_timeout_after_the_end, 0, 5);
     return suite;
 }

@@ -85,8 +85,11 @@ static void check_status(const struct bev_side *side, int kind, unsigned long at
 {
     const int status = side->error.status;
 
-    if (strstr(side->log, "eof"))
-        return; /* everything had come before the fault */
+    if (strstr(side->log, "eof")) { /* everything had come before the fault */
+        ck_assert_msg(strstr(side->log, "close_notify reof") != NULL, "after %lu bytes: \"%s\"", at,
+                      side->log);
+        return;
+    }
     if (kind == 0)
         ck_assert_msg(status == EVTLS_ERR_TRUNCATED, "after %lu bytes: %s: %s", at,
                       evtls_status_name(status), side->error.message);

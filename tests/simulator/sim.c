@@ -59,10 +59,12 @@ static void load_identity(struct evtls_context *ctx, struct pki_ident *ident)
 static struct evtls_context *make_context(struct sim_world *world, enum evtls_protocol protocol)
 {
     struct evtls_context *ctx = evtls_context_new(protocol, NULL);
+    static const char *const names[] = {SIM_ALPN};
     const char *root = pki_cert_pem(pki_root(world->pki));
 
     support_require(ctx != NULL);
     support_require(evtls_context_load_verify_locations_data(ctx, root, strlen(root), NULL) == 0);
+    support_require(evtls_context_set_alpn(ctx, names, 1) == 0);
     return ctx;
 }
 
@@ -164,6 +166,7 @@ struct peer *sim_plain_peer(const struct sim *sim, int side)
         .trust = pki_root(sim->world->pki),
         .max_version = sim->tls12 ? TLS1_2_VERSION : TLS1_3_VERSION,
         .min_version = TLS1_2_VERSION,
+        .alpn = SIM_ALPN,
     };
 
     if (side == SIM_SERVER) {

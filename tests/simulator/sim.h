@@ -68,6 +68,9 @@ void sim_run_bufferevents(struct sim *sim);
 /* Stands in what a side sends, over and over, and must not be seen on the wire. */
 #define SIM_MARK "plaintext-mark"
 
+/* The protocol that both sides speak. */
+#define SIM_ALPN "sim/1"
+
 /* Byte number `at` of what a side sends. */
 unsigned char sim_byte(const struct sim *sim, int side, uint64_t at);
 void sim_fill(const struct sim *sim, int side, uint64_t at, unsigned char *data, size_t len);

@@ -39,14 +39,15 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     sim->step++;
-    end->calls++;
+    if (!end->run->calm)
+        end->calls++;
     if (end->peer)
         sim_bev_plain_turn(end);
     else if (end->bev && !end->detached && end->calls < RANDOM_CALLS)
         sim_bev_call(end);
     else if (end->bev && end->calls >= RANDOM_CALLS)
         sim_bev_come_to_an_end(end);
-    if (end->calls < RANDOM_CALLS && rng_chance(&sim->rng, 4))
+    if (end->calls < RANDOM_CALLS && rng_chance(&sim->rng, 8))
         end->run->pause = true;
     if (end->calls >= RANDOM_CALLS)
         next.tv_usec += 20000;
@@ -151,9 +152,6 @@ static void be_quiet(struct run *run)
 {
     unsigned turns;
 
-    run->pause = false;
-    if (!is_pausable(&run->ends[0]) || !is_pausable(&run->ends[1]))
-        return;
     sim_say(run->sim, "a quiet moment");
     hold(&run->ends[0]);
     hold(&run->ends[1]);
@@ -162,6 +160,61 @@ static void be_quiet(struct run *run)
     SIM_CHECK(run->sim, turns <= 2, "%u turns in a quiet moment", turns);
     go_on(&run->ends[0]);
     go_on(&run->ends[1]);
+}
+
+/* ---- The calm moment ---------------------------------------------------------------------- */
+
+static bool has_arrived(void *arg)
+{
+    struct run *run = arg;
+    struct end *ends = run->ends;
+
+    return ends[0].told_error || ends[1].told_error ||
+           (ends[0].received == ends[1].written && ends[1].received == ends[0].written &&
+            (!ends[0].peer || ends[0].shut || ends[0].written >= ends[0].goal) &&
+            (!ends[1].peer || ends[1].shut || ends[1].written >= ends[1].goal));
+}
+
+/* Both write, and nobody calls anything: all of it arrives, without another push. */
+static void be_calm(struct run *run)
+{
+    sim_say(run->sim, "a calm moment");
+    run->calm = true;
+    for (int side = 0; side < 2; side++) {
+        struct end *end = &run->ends[side];
+
+        if (!end->bev) {
+            end->goal = end->written + (end->max > end->written + 3000 ? 1 : 0);
+            continue;
+        }
+        event_del(end->timer);
+        sim_bev_write_and_wait(end);
+    }
+    if (!loop_until(run->base, has_arrived, run, DEADLINE_MS)) {
+        if (run->sim->verbose)
+            evtls_event_base_dump(run->base, stdout);
+        SIM_CHECK(
+            run->sim, false, "a calm moment does not end: %llu, %llu of %llu, %llu bytes",
+            (unsigned long long)run->ends[1].received, (unsigned long long)run->ends[0].received,
+            (unsigned long long)run->ends[0].written, (unsigned long long)run->ends[1].written);
+    }
+    run->calm = false;
+    for (int side = 0; side < 2; side++)
+        if (run->ends[side].bev)
+            event_active(run->ends[side].timer, EV_TIMEOUT, 0);
+}
+
+static void pause_run(struct run *run)
+{
+    bool calm = rng_chance(&run->sim->rng, 500);
+
+    run->pause = false;
+    if (!is_pausable(&run->ends[0]) || !is_pausable(&run->ends[1]))
+        return;
+    if (!calm)
+        be_quiet(run);
+    else if (!run->sim->cut && !run->ends[0].let_go && !run->ends[1].let_go)
+        be_calm(run);
 }
 
 /* ---- The run ------------------------------------------------------------------------------ */
@@ -184,7 +237,7 @@ static void run_to_the_end(struct run *run)
     struct sim *sim = run->sim;
 
     while (loop_until(run->base, is_over_or_pauses, run, DEADLINE_MS) && !is_over(run))
-        be_quiet(run);
+        pause_run(run);
     if (is_over(run))
         return;
     if (sim->verbose)
@@ -227,6 +280,8 @@ void sim_run_bufferevents(struct sim *sim)
     run.wire = wire_new(run.base, NET_UNIX, &sim->script, fds);
     open_end(&run, SIM_CLIENT, fds[SIM_CLIENT]);
     open_end(&run, SIM_SERVER, fds[SIM_SERVER]);
+    if (!sim->cut && rng_chance(&sim->rng, 400))
+        be_calm(&run);
     run_to_the_end(&run);
     event_del(run.ends[0].timer);
     event_del(run.ends[1].timer);

@@ -35,9 +35,11 @@ struct end {
     struct script_player player;
     struct ev_token_bucket_cfg *limit;
     uint64_t max, written, received;
-    size_t high; /* read watermark */
-    size_t low;  /* write watermark */
+    size_t high;  /* read watermark */
+    size_t bound; /* what the input may hold under it: more where there was more before; 0: any */
+    size_t low;   /* write watermark */
     unsigned calls;
+    uint64_t goal; /* in a calm moment: how much a plain peer has written at its end */
 
     /* What left the output buffer, and what the kernel took for it. */
     uint64_t drained;
@@ -47,7 +49,7 @@ struct end {
     bool write_due;        /* the output fell to the low watermark: the write callback follows */
 
     /* What was told. */
-    bool handshake, connected, close_notify, error;
+    bool alpn, handshake, connected, close_notify, error;
     bool told_eof, told_error, told_timeout;
 
     /* What the program did. */
@@ -60,6 +62,7 @@ struct end {
     bool gave_up;   /* let go while something was owed */
     bool over;      /* nothing more will be told */
     bool plain_eof;
+    unsigned key_updates; /* of a plain peer; a flood would be refused */
 };
 
 struct run {
@@ -67,7 +70,8 @@ struct run {
     struct event_base *base;
     struct wire *wire;
     struct end ends[2];
-    bool pause; /* a quiet moment was asked for */
+    bool pause; /* a quiet or calm moment was asked for */
+    bool calm;  /* the program makes no calls: what it wrote must arrive by itself */
 };
 
 /* A part of a run in which the program makes random calls; afterwards it comes to an end. */
@@ -77,8 +81,14 @@ struct run {
 void sim_bev_call(struct end *end);
 void sim_bev_come_to_an_end(struct end *end);
 
+/* Allows everything and writes, once: then nothing may be needed for it to arrive. */
+void sim_bev_write_and_wait(struct end *end);
+
 /* Sometimes frees, closes or calls something else: programs do, in callbacks. */
 void sim_bev_call_inside(struct end *end);
+
+/* Sets the high read watermark; 0: none. */
+void sim_bev_set_high(struct end *end, size_t high);
 
 /* Sets all callbacks; takes out and checks what is in the input. */
 void sim_bev_listen(struct end *end);

@@ -108,13 +108,21 @@ static void change_limit(struct end *end)
     }
 }
 
+void sim_bev_set_high(struct end *end, size_t high)
+{
+    size_t len = evbuffer_get_length(bufferevent_get_input(end->bev));
+
+    end->high = high;
+    end->bound = high > 0 && high < len ? len : high;
+    bufferevent_setwatermark(end->bev, EV_READ, 0, high);
+}
+
 static void change_watermarks(struct end *end)
 {
     struct sim *sim = end->run->sim;
 
     if (rng_chance(&sim->rng, 500)) {
-        end->high = rng_chance(&sim->rng, 500) ? rng_size(&sim->rng, 20000) : 0;
-        bufferevent_setwatermark(end->bev, EV_READ, 0, end->high);
+        sim_bev_set_high(end, rng_chance(&sim->rng, 500) ? rng_size(&sim->rng, 20000) : 0);
     } else {
         end->low = rng_size(&sim->rng, 5000);
         end->write_due = false;
@@ -147,8 +155,13 @@ static void shut_write(struct end *end)
 static void shut_both(struct end *end, const struct timeval *linger)
 {
     sim_say(end->run->sim, "side %d: shutdown, linger %ld s", end->side, (long)linger->tv_sec);
-    if (end->shut_both || end->aborted || evtls_bufferevent_shutdown(end->bev, linger) != 0)
+    if (end->shut_both || end->aborted)
         return;
+    if (evtls_bufferevent_shutdown(end->bev, linger) != 0) {
+        /* A close_notify that could not be sent after the peer's was the end. */
+        end->over = end->over || (end->told_eof && end->shut);
+        return;
+    }
     if (end->connected || evtls_engine_is_handshake_done(end->engine)) {
         end->shut_both = true;
         end->over = end->over || end->told_eof;
@@ -241,15 +254,39 @@ void sim_bev_call_inside(struct end *end)
 {
     struct sim *sim = end->run->sim;
 
+    if (end->run->calm)
+        return;
     if (end->bev && !end->detached && rng_chance(&sim->rng, 100))
         sim_bev_call(end);
-    if (end->bev && rng_chance(&sim->rng, 5)) {
+    if (end->bev && rng_chance(&sim->rng, 8)) {
         bool before = end->in_call;
 
         end->in_call = true;
         let_go(end, rng_chance(&sim->rng, 500));
         end->in_call = before;
     }
+}
+
+static void allow_everything(struct end *end)
+{
+    bufferevent_set_rate_limit(end->bev, NULL);
+    bufferevent_set_timeouts(end->bev, NULL, NULL);
+    sim_bev_set_high(end, 0);
+    bufferevent_enable(end->bev, EV_READ | EV_WRITE);
+    sim_bev_take_input(end);
+}
+
+void sim_bev_write_and_wait(struct end *end)
+{
+    struct sim *sim = end->run->sim;
+
+    end->in_call = true;
+    allow_everything(end);
+    if (rng_chance(&sim->rng, 300))
+        sim_bev_set_high(end, rng_size(&sim->rng, 20000));
+    for (uint64_t n = rng_below(&sim->rng, 4); n > 0; n--)
+        write_some(end);
+    end->in_call = false;
 }
 
 /* Everything is allowed again, and the side ends what it began. */
@@ -261,12 +298,7 @@ void sim_bev_come_to_an_end(struct end *end)
         end->bev = NULL;
         end->let_go = true;
     } else {
-        bufferevent_set_rate_limit(end->bev, NULL);
-        bufferevent_set_timeouts(end->bev, NULL, NULL);
-        bufferevent_setwatermark(end->bev, EV_READ, 0, 0);
-        bufferevent_enable(end->bev, EV_READ | EV_WRITE);
-        end->high = 0;
-        sim_bev_take_input(end);
+        allow_everything(end);
         if (!end->shut_both && end->connected)
             shut_both(end, &long_linger);
     }

@@ -61,6 +61,8 @@ static void write_some(struct end *end)
     unsigned char bytes[3000];
     size_t len = rng_size(&sim->rng, sizeof(bytes));
 
+    if (end->run->calm && end->written >= end->goal)
+        return;
     if (peer_pending(end->peer) >= 20000 || end->written + len > end->max)
         return;
     sim_fill(sim, end->side, end->written, bytes, len);
@@ -94,16 +96,16 @@ void sim_bev_plain_turn(struct end *end)
         end->shut = end->over = true;
         return;
     }
-    if (rng_chance(&sim->rng, 2)) {
+    if (!end->run->calm && rng_chance(&sim->rng, 2)) {
         vanish(end);
     } else if (peer_is_open(end->peer) && !end->shut) {
-        if (end->calls >= RANDOM_CALLS) {
+        if (end->calls >= RANDOM_CALLS && !end->run->calm) {
             peer_shutdown(end->peer);
             end->shut = true;
             return;
         }
         write_some(end);
-        if (!sim->tls12 && rng_chance(&sim->rng, 30))
+        if (!sim->tls12 && rng_chance(&sim->rng, 30) && end->key_updates++ < 20)
             peer_key_update(end->peer, rng_chance(&sim->rng, 500));
     }
 }

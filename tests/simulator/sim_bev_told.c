@@ -111,7 +111,7 @@ static void on_read(struct bufferevent *bev, void *arg)
     SIM_CHECK(end->run->sim, end->connected, "data before CONNECTED");
     SIM_CHECK(end->run->sim, !end->told_eof || evbuffer_get_length(input) == 0,
               "data after the end");
-    SIM_CHECK(end->run->sim, end->high == 0 || evbuffer_get_length(input) <= end->high + 16384,
+    SIM_CHECK(end->run->sim, end->bound == 0 || evbuffer_get_length(input) <= end->bound,
               "%zu bytes of input over a high watermark of %zu", evbuffer_get_length(input),
               end->high);
     sim_bev_take_input(end);
@@ -224,7 +224,7 @@ static void on_handshake(struct bufferevent *bev, void *arg)
 
     (void)bev;
     told(end, "handshake");
-    SIM_CHECK(sim, !end->handshake, "the handshake is told twice");
+    SIM_CHECK(sim, end->alpn && !end->handshake, "the handshake is told twice, or before alpn");
     SIM_CHECK(sim, evtls_engine_is_handshake_done(end->engine), "a handshake that is not done");
     SIM_CHECK(sim, evtls_engine_get_session_reused(end->engine) == (sim->session != NULL),
               "resumed: %d", evtls_engine_get_session_reused(end->engine));
@@ -232,6 +232,19 @@ static void on_handshake(struct bufferevent *bev, void *arg)
     if (end->drained == 0) /* bufferevent_flush may come before a deferred callback */
         end->taken_before = end->taken_plain;
     end->handshake = true;
+    sim_bev_call_inside(end);
+}
+
+static void on_alpn(struct bufferevent *bev, const char *protocol, size_t len, void *arg)
+{
+    struct end *end = arg;
+
+    (void)bev;
+    told(end, "alpn");
+    SIM_CHECK(end->run->sim, !end->alpn && !end->handshake, "alpn is not told first, once");
+    SIM_CHECK(end->run->sim, len == strlen(SIM_ALPN) && strcmp(protocol, SIM_ALPN) == 0, "alpn: %s",
+              protocol);
+    end->alpn = true;
     sim_bev_call_inside(end);
 }
 
@@ -260,6 +273,7 @@ static void on_error(struct bufferevent *bev, const struct evtls_error *err, voi
 void sim_bev_listen(struct end *end)
 {
     static const struct evtls_callbacks callbacks = {
+        .alpn = on_alpn,
         .handshake = on_handshake,
         .close_notify = on_close_notify,
         .error = on_error,
