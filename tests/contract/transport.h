@@ -31,6 +31,7 @@ enum contract_trait {
 struct contract_known {
     const char *row;
     const char *reason;
+    int varies; /* it passes now and then: it gets the time that passing takes */
 };
 
 struct contract_transport {

@@ -47,8 +47,8 @@ static struct bufferevent *http_bevcb(struct event_base *base, void *transport)
 }
 
 static const struct contract_known known[] = {
-    {"limits__group_totals", "libevent counts them only where it charges the group itself"},
-    {NULL, NULL},
+    {"limits__group_totals", "libevent counts them only where it charges the group itself", 0},
+    {0},
 };
 
 const struct contract_transport contract_transport_evtls = {
