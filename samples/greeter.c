@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * greeter: a daemon that has a listening socket and an accept loop of its own (as one started by
+ * greeter: a daemon that gets accepted descriptors from a listener of its own (as one started by
  * inetd or systemd has), and hands each accepted descriptor to evtls. Says hello and closes.
  */
 #include <stdlib.h>

@@ -70,6 +70,7 @@ void evtls_bev_leave(struct evtls_bev *conn)
         }
         evtls_bev_settle(conn);
     }
+    conn->tell_now = false;
     bufferevent_decref(bev);
     evbuffer_unlock(output);
 }
@@ -105,7 +106,6 @@ void evtls_bev_work(struct evtls_bev *conn)
             do_work(conn);
         }
         evtls_bev_leave(conn);
-        conn->tell_now = false;
     }
     bufferevent_decref(bev);
 }
@@ -399,7 +399,9 @@ struct bufferevent *evtls_bufferevent_socket_new(struct event_base *base, evutil
         goto fail;
     }
     take_over(conn);
+    bufferevent_lock(conn->bev); /* as everywhere: its lock before the base's */
     attach_fd(conn, fd, bufferevent_get_priority(conn->bev));
+    bufferevent_unlock(conn->bev);
     evtls_error_set_ok(err);
     return conn->bev;
 
