@@ -237,7 +237,7 @@ evtls_engine_get_peer_certificate(const struct evtls_engine *engine);
 enum evtls_peer_auth {
     EVTLS_PEER_UNAUTHENTICATED = 0,  /* nothing: no certificate, or one that was not verified */
     EVTLS_PEER_CERTIFICATE = 1,      /* a certificate with a verified chain (client: any host) */
-    EVTLS_PEER_CERTIFICATE_HOST = 2
+    EVTLS_PEER_CERTIFICATE_HOST = 2  /* a client's: a verified chain and the name asked for */
 };
 EVTLS_EXPORT int evtls_engine_get_peer_auth(const struct evtls_engine *engine);
 
