@@ -188,7 +188,9 @@ EVTLS_EXPORT int evtls_bufferevent_unwrap(struct bufferevent *bev, evtls_unwrap_
 
 /*
  * bufferevent_add_to_rate_limit_group and _remove_from_ for a bufferevent of ours: libevent's own
- * calls would obey the group's limits, but charge it nothing.
+ * calls would obey the group's limits, but charge it nothing. Leave with the call here, before the
+ * group is freed. libevent's totals of a group (bufferevent_rate_limit_group_get_totals) count
+ * nothing of it.
  * Errors: EVTLS_ERR_USAGE (not ours; NULL), EVTLS_ERR_NOMEM.
  */
 EVTLS_EXPORT int
