@@ -17,11 +17,13 @@
 #include "support/alloc_faults.h"
 #include "support/bev_pair.h"
 #include "support/faults.h"
+#include "support/loop.h"
 #include "support/suite.h"
 
 #define MARK "a secret that must never be seen on the wire"
 
 static struct bev_pair pair;
+static unsigned connected[2]; /* CONNECTED told: client, server */
 
 /* ---- Bufferevents ------------------------------------------------------------------------- */
 
@@ -36,6 +38,8 @@ static void count_end(struct bufferevent *bev, short what, void *arg)
     struct bev_side *side = arg;
 
     (void)bev;
+    if (what & BEV_EVENT_CONNECTED)
+        connected[side == &pair.server]++;
     /* After an end of file a failed write may still be told; nothing else may follow an end. */
     if (side->ended && !(what & BEV_EVENT_WRITING))
         side->n_write++;
@@ -69,12 +73,32 @@ static void check_side(struct bev_side *side, uint64_t n)
 
     ck_assert_msg(side->n_write == 0, "allocation %llu: an event after the end",
                   (unsigned long long)n);
-    side->ended = false;
+    ck_assert_uint_le(connected[side == &pair.server], 1);
     if (!side->bev)
         return;
     len = bufferevent_read(side->bev, got, sizeof(got));
     ck_assert_msg(memcmp(got, MARK, len) == 0, "allocation %llu: wrong bytes",
                   (unsigned long long)n);
+    ck_assert_msg(len == 0 || connected[side == &pair.server], "allocation %llu: a false success",
+                  (unsigned long long)n);
+}
+
+/* With memory again nothing stands still: one side ends, and when it is freed so does the other. */
+static void check_ends(uint64_t n)
+{
+    struct bev_side *first, *second;
+
+    if (!pair.client.bev || !pair.server.bev)
+        return;
+    loop_drain(pair.base, 100);
+    ck_assert_msg(pair.client.ended || pair.server.ended, "allocation %llu: both are stuck",
+                  (unsigned long long)n);
+    first = pair.server.ended ? &pair.server : &pair.client;
+    second = pair.server.ended ? &pair.client : &pair.server;
+    check_side(first, n);
+    bev_side_free(first);
+    loop_drain(pair.base, 100);
+    ck_assert_msg(second->ended, "allocation %llu: one is stuck", (unsigned long long)n);
 }
 
 static uint64_t run_bufferevents(enum alloc_mode mode, uint64_t n)
@@ -90,8 +114,11 @@ static uint64_t run_bufferevents(enum alloc_mode mode, uint64_t n)
     converse();
     result = alloc_faults_end();
     ck_assert_msg(faults_watch_count() == 0, "allocation %llu: plaintext", (unsigned long long)n);
+    check_ends(n);
     check_side(&pair.client, n);
     check_side(&pair.server, n);
+    pair.client.ended = pair.server.ended = false;
+    connected[0] = connected[1] = 0;
     if (!pair.client.bev)
         close(fds[0]);
     if (!pair.server.bev)
