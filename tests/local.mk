@@ -428,7 +428,7 @@ check_PROGRAMS += $(check_tests) $(contract_programs)
 TESTS += $(check_tests)
 endif
 TESTS += $(script_tests)
-EXTRA_DIST += tests/contract/README.md tests/support/README.md tests/driver tests/summary \
+EXTRA_DIST += tests/README.md tests/contract/README.md tests/support/README.md tests/driver tests/summary \
 	tests/fresh-root $(script_tests)
 
 # Replaces Automake's summary: the logs of what failed, and one line at the end. It is the last thing
