@@ -70,13 +70,15 @@ static void open_ours(struct end *end)
 {
     struct run *run = end->run;
     struct sim *sim = run->sim;
+    int options = random_options(sim);
 
     end->faults = faults_attach(end->fd);
     faults_record(end->faults);
     script_attach(&end->player, &sim->script, (unsigned)end->side, end->faults);
+    end->deferred = options & BEV_OPT_DEFER_CALLBACKS;
     end->bev = evtls_bufferevent_socket_new(run->base, end->fd, sim_context(sim, end->side),
                                             end->side == SIM_CLIENT ? EVTLS_CLIENT : EVTLS_SERVER,
-                                            random_options(sim), NULL);
+                                            options, NULL);
     support_require(end->bev != NULL);
     end->engine = evtls_bufferevent_get_engine(end->bev);
     if (end->side == SIM_CLIENT) {

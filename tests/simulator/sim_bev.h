@@ -57,6 +57,7 @@ struct end {
     bool shut;      /* our close_notify is on its way: nothing is written any more */
     bool shut_both; /* and the peer's is awaited */
     bool aborted;   /* shut down before the handshake was complete */
+    bool deferred;  /* BEV_OPT_DEFER_CALLBACKS */
     bool detached;  /* setfd(-1) */
     bool let_go;    /* freed, closed, detached, or gone without a word */
     bool gave_up;   /* let go while something was owed */
