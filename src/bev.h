@@ -142,6 +142,7 @@ struct evtls_bev {
     bool write_asked : 1;   /* EV_WRITE was enabled with nothing to write: tell once */
     bool read_again : 1;    /* the read budget was used up, or input waits: go on from the queue */
     bool flushing : 1;      /* evtls_bev_flush is on the stack */
+    bool was_timed : 1;     /* ev_read had a timeout once */
     bool counted : 1;       /* in the base's number of closing connections */
 
     struct timeval handshake_timeout; /* set for this connection, or zero: the context's */
@@ -206,6 +207,12 @@ size_t evtls_bev_clip_read(struct evtls_bev *conn, size_t want);
 size_t evtls_bev_clip_write(struct evtls_bev *conn, size_t want);
 void evtls_bev_charge_read(struct evtls_bev *conn, size_t bytes);
 void evtls_bev_charge_write(struct evtls_bev *conn, size_t bytes);
+
+/*
+ * How many of want bytes may be given to the program at once. What was read is charged to the rate
+ * limits already: with little left in a bucket it would else come in crumbs, a loop turn each.
+ */
+size_t evtls_bev_clip_delivery(const struct evtls_bev *conn, size_t want);
 
 /* The one place that decides which events are registered. */
 void evtls_bev_settle(struct evtls_bev *conn);

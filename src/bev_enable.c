@@ -128,6 +128,21 @@ static bool read_is_timed(const struct evtls_bev *conn)
             conn->phase == EVTLS_BEV_PLAIN);
 }
 
+/*
+ * A persistent event that once had a timeout keeps it when it is deleted, and starts it again when
+ * it is added without one. It forgets only a timeout that is taken back while it runs.
+ */
+static void add_untimed(struct evtls_bev *conn)
+{
+    static const struct timeval an_hour = {3600, 0};
+    struct event *ev_read = &conn->bev->ev_read;
+
+    evtls_bev_add_event(conn, ev_read, conn->was_timed ? &an_hour : NULL);
+    if (conn->was_timed) {
+        event_remove_timer(ev_read);
+    }
+}
+
 static void settle_read(struct evtls_bev *conn)
 {
     struct bufferevent *bev = conn->bev;
@@ -140,13 +155,12 @@ static void settle_read(struct evtls_bev *conn)
         return;
     }
     if (want == EVTLS_BEV_READING_OFF) {
-        /* A persistent event would else keep the timeout, and start it again with its next read. */
-        event_remove_timer(&bev->ev_read);
         event_del(&bev->ev_read);
     } else if (want == EVTLS_BEV_READING_TIMED) {
         evtls_bev_add_event(conn, &bev->ev_read, &bev->timeout_read);
+        conn->was_timed = true;
     } else if (conn->reading == EVTLS_BEV_READING_OFF) {
-        evtls_bev_add_event(conn, &bev->ev_read, NULL);
+        add_untimed(conn);
     } else {
         event_remove_timer(&bev->ev_read);
     }

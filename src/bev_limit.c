@@ -25,13 +25,26 @@ static size_t clip(const struct evtls_bev *conn, ev_ssize_t limit, size_t want)
     return (size_t)limit < want ? (size_t)limit : want;
 }
 
+size_t evtls_bev_clip_delivery(const struct evtls_bev *conn, size_t want)
+{
+    size_t most = (size_t)bufferevent_get_max_single_read(conn->bev);
+
+    return most != LIBEVENT_UNSET && most < want ? most : want;
+}
+
 size_t evtls_bev_clip_read(struct evtls_bev *conn, size_t want)
 {
     return clip(conn, bufferevent_get_max_to_read(conn->bev), want);
 }
 
+/*
+ * Where an ending writes without permission, libevent would not say when the limit lets it go on.
+ */
 size_t evtls_bev_clip_write(struct evtls_bev *conn, size_t want)
 {
+    if (!(conn->allowed & EV_WRITE) || conn->ending == EVTLS_BEV_END_CLOSE) {
+        return want;
+    }
     return clip(conn, bufferevent_get_max_to_write(conn->bev), want);
 }
 

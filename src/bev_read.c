@@ -117,16 +117,16 @@ bool evtls_bev_has_input(const struct evtls_bev *conn)
 
 /* ---- Using it ----------------------------------------------------------------------------- */
 
-/* How much the input buffer may grow now: to its high watermark, and as rate limits allow. */
-static size_t get_room(struct evtls_bev *conn)
+/* How much the input buffer may grow now: to its high watermark, by what one read may give. */
+static size_t get_room(const struct evtls_bev *conn)
 {
     size_t high = conn->bev->wm_read.high;
     size_t length = evbuffer_get_length(conn->bev->input);
 
     if (high == 0) {
-        return evtls_bev_clip_read(conn, EV_SSIZE_MAX);
+        return evtls_bev_clip_delivery(conn, EV_SSIZE_MAX);
     }
-    return evtls_bev_clip_read(conn, length < high ? high - length : 0);
+    return evtls_bev_clip_delivery(conn, length < high ? high - length : 0);
 }
 
 static void opened(struct evtls_bev *conn)
@@ -379,7 +379,9 @@ void evtls_bev_on_readable(evutil_socket_t fd, short what, void *arg)
     if (!conn) {
         return;
     }
-    if (what == EV_TIMEOUT) {
+    if (what == EV_TIMEOUT && conn->reading != EVTLS_BEV_READING_TIMED) {
+        event_remove_timer(&conn->bev->ev_read); /* it had fired when it was taken back */
+    } else if (what == EV_TIMEOUT) {
         bufferevent_disable(conn->bev, EV_READ);
         bufferevent_trigger_event(conn->bev, BEV_EVENT_TIMEOUT | BEV_EVENT_READING, 0);
     } else {

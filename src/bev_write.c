@@ -419,7 +419,9 @@ void evtls_bev_on_write_timeout(evutil_socket_t fd, short what, void *arg)
     if (!conn) {
         return;
     }
-    if (what == EV_TIMEOUT) {
+    if (what == EV_TIMEOUT && !evutil_timerisset(&conn->bev->timeout_write)) {
+        event_remove_timer(&conn->bev->ev_write); /* it had fired when it was taken back */
+    } else if (what == EV_TIMEOUT) {
         bufferevent_disable(conn->bev, EV_WRITE);
         bufferevent_trigger_event(conn->bev, BEV_EVENT_TIMEOUT | BEV_EVENT_WRITING, 0);
     }

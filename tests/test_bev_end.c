@@ -63,6 +63,33 @@ START_TEST(bev__close_sends_everything_first) /* O14 */
 }
 END_TEST
 
+/* libevent enables again only what the program has enabled: an ending must not wait for that. */
+START_TEST(bev__close_is_not_stalled_by_a_rate_limit)
+{
+    static char data[60000];
+    struct timeval linger = {60, 0}, tick = {1, 0};
+    struct ev_token_bucket_cfg *cfg = ev_token_bucket_cfg_new(5000, 5000, 5000, 5000, &tick);
+
+    vclock_enable();
+    vclock_set_grace_ms(0);
+    bev_pair_open(&pair, bev_pair_options[_i]);
+    bev_pair_connect(&pair);
+    bufferevent_set_rate_limit(pair.client.bev, cfg);
+    bufferevent_write(pair.client.bev, data, sizeof(data));
+    loop_turns(pair.base, 1500); /* the bucket is empty */
+    bufferevent_disable(pair.client.bev, EV_WRITE);
+    evtls_bufferevent_close(pair.client.bev, &linger);
+    pair.client.bev = NULL;
+    bev_pair_wait(&pair, &pair.server, "reof");
+    ck_assert_uint_eq(evbuffer_get_length(pair.server.got), sizeof(data));
+    bev_side_free(&pair.server);
+    while (evtls_event_base_get_num_closing(pair.base) > 0)
+        event_base_loop(pair.base, EVLOOP_ONCE);
+    free_all_and_stop_clock();
+    ev_token_bucket_cfg_free(cfg);
+}
+END_TEST
+
 START_TEST(bev__close_waits_no_longer_than_its_linger)
 {
     static char data[4000000];
@@ -265,6 +292,7 @@ static Suite *bev_end_suite(void)
 
     tcase_add_loop_test(tcase, bev__free_sends_close_notify, 0, 5);
     tcase_add_loop_test(tcase, bev__close_sends_everything_first, 0, 5);
+    tcase_add_loop_test(tcase, bev__close_is_not_stalled_by_a_rate_limit, 0, 5);
     tcase_add_test(tcase, bev__close_waits_no_longer_than_its_linger);
     tcase_add_loop_test(tcase, bev__shutdown_ends_with_the_peers_close_notify, 0, 5);
     tcase_add_test(tcase, bev__shutdown_of_a_silent_peer_times_out);
