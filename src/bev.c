@@ -209,7 +209,6 @@ static int set_fd(struct evtls_bev *conn, evutil_socket_t fd)
         return -1;
     }
     detach_fd(conn);
-    event_del(&conn->ev_send);
     conn->bev->be_ops = conn->socket_ops;
     conn->socket_ops->ctrl(conn->bev, EVTLS_BEV_SET_FD, &none);
     conn->bev->be_ops = &conn->ops;

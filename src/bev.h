@@ -193,26 +193,18 @@ int evtls_bev_op_enable(struct bufferevent *bev, short events);
 int evtls_bev_op_disable(struct bufferevent *bev, short events);
 int evtls_bev_op_adj_timeouts(struct bufferevent *bev);
 
-/* True when the program's bytes may be read now, written now. */
+/* True when the program's bytes may be read now (and more can come), written now. */
 bool evtls_bev_may_read(const struct evtls_bev *conn);
 bool evtls_bev_may_write(const struct evtls_bev *conn);
 
+/* True unless the program has disabled both directions, and is not closing. */
+bool evtls_bev_handshake_may_run(const struct evtls_bev *conn);
+
+/* True when the engine wants more from the descriptor now. */
+bool evtls_bev_may_receive(const struct evtls_bev *conn);
+
 /* True when ciphertext at hand may be sent now. */
 bool evtls_bev_may_send(const struct evtls_bev *conn);
-
-/*
- * How many of want bytes the rate limits leave for one read, one write; and the charge for them.
- */
-size_t evtls_bev_clip_read(struct evtls_bev *conn, size_t want);
-size_t evtls_bev_clip_write(struct evtls_bev *conn, size_t want);
-void evtls_bev_charge_read(struct evtls_bev *conn, size_t bytes);
-void evtls_bev_charge_write(struct evtls_bev *conn, size_t bytes);
-
-/*
- * How many of want bytes may be given to the program at once. What was read is charged to the rate
- * limits already: with little left in a bucket it would else come in crumbs, a loop turn each.
- */
-size_t evtls_bev_clip_delivery(const struct evtls_bev *conn, size_t want);
 
 /* The one place that decides which events are registered. */
 void evtls_bev_settle(struct evtls_bev *conn);
@@ -230,6 +222,22 @@ void evtls_bev_stop_timer(struct evtls_bev *conn);
 
 /* The handshake's clock: from a new descriptor on, stopped for good when it is complete. */
 void evtls_bev_start_deadline(struct evtls_bev *conn);
+
+/* bev_limit.c ------------------------------------------------------------------------------ */
+
+/*
+ * How many of want bytes the rate limits leave for one read, one write; and the charge for them.
+ */
+size_t evtls_bev_clip_read(struct evtls_bev *conn, size_t want);
+size_t evtls_bev_clip_write(struct evtls_bev *conn, size_t want);
+void evtls_bev_charge_read(struct evtls_bev *conn, size_t bytes);
+void evtls_bev_charge_write(struct evtls_bev *conn, size_t bytes);
+
+/*
+ * How many of want bytes may be given to the program at once. What was read is charged to the rate
+ * limits already: with little left in a bucket it would else come in crumbs, a loop turn each.
+ */
+size_t evtls_bev_clip_delivery(const struct evtls_bev *conn, size_t want);
 
 /* bev_read.c ------------------------------------------------------------------------------- */
 
@@ -289,7 +297,8 @@ void evtls_bev_on_timer(evutil_socket_t fd, short what, void *bev);
 void evtls_bev_engine_failed(struct evtls_bev *conn, short what);
 
 /* Ends the connection for a reason of the transport's, and raises what. */
-void evtls_bev_fail(struct evtls_bev *conn, const struct evtls_error *err, short what);
+void evtls_bev_fail(struct evtls_bev *conn, enum evtls_status status, const char *reason,
+                    short what);
 void evtls_bev_fail_errno(struct evtls_bev *conn, int sys_errno, short what);
 
 /* The peer's close_notify (in plaintext: FIN) was read. */

@@ -12,14 +12,7 @@
 /* libevent's own table, the same for all its sockets; a dead object has no memory to keep it in. */
 static _Atomic(const struct bufferevent_ops *) socket_ops;
 
-static int dead_enable_told(struct bufferevent *bev, short events)
-{
-    (void)bev;
-    (void)events;
-    return 0;
-}
-
-static int dead_disable(struct bufferevent *bev, short events)
+static int dead_ignore(struct bufferevent *bev, short events)
 {
     (void)bev;
     (void)events;
@@ -58,12 +51,12 @@ static int dead_ctrl(struct bufferevent *bev, int op, union evtls_bev_ctrl_data 
 
 #define DEAD_OPS(enable_op)                                                                        \
     {                                                                                              \
-        .type = "evtls-dead", .enable = (enable_op), .disable = dead_disable,                      \
+        .type = "evtls-dead", .enable = (enable_op), .disable = dead_ignore,                       \
         .destruct = dead_destruct, .adj_timeouts = dead_adj_timeouts, .flush = dead_flush,         \
         .ctrl = dead_ctrl                                                                          \
     }
 
-static const struct bufferevent_ops told_ops = DEAD_OPS(dead_enable_told);
+static const struct bufferevent_ops told_ops = DEAD_OPS(dead_ignore);
 
 static int dead_enable(struct bufferevent *bev, short events)
 {

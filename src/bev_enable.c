@@ -19,7 +19,7 @@
 
 bool evtls_bev_may_read(const struct evtls_bev *conn)
 {
-    return (conn->allowed & EV_READ) && conn->ending != EVTLS_BEV_END_CLOSE;
+    return (conn->allowed & EV_READ) && conn->ending != EVTLS_BEV_END_CLOSE && !conn->read_ended;
 }
 
 /*
@@ -35,55 +35,49 @@ bool evtls_bev_may_write(const struct evtls_bev *conn)
            (conn->ending != EVTLS_BEV_NO_END && !(conn->bev->enabled & EV_WRITE));
 }
 
-static bool handshake_may_run(const struct evtls_bev *conn)
+bool evtls_bev_handshake_may_run(const struct evtls_bev *conn)
 {
     return conn->allowed || conn->ending == EVTLS_BEV_END_CLOSE;
 }
 
 void evtls_bev_add_event(struct evtls_bev *conn, struct event *event, const struct timeval *timeout)
 {
-    struct evtls_error err;
-
     if (event_add(event, timeout) == 0) {
         return;
     }
-    evtls_error_init(&err);
-    evtls_error_set(&err, EVTLS_ERR_NOMEM, "libevent could not add an event");
-    evtls_bev_fail(conn, &err, BEV_EVENT_ERROR);
+    evtls_bev_fail(conn, EVTLS_ERR_NOMEM, "libevent could not add an event", BEV_EVENT_ERROR);
     evtls_bev_queue(conn);
 }
 
 /* ---- Interest ----------------------------------------------------------------------------- */
 
-static bool wants_read(const struct evtls_bev *conn)
+bool evtls_bev_may_receive(const struct evtls_bev *conn)
 {
-    if (conn->in.fd_end) {
+    if (conn->in.fd_end || conn->in.len > 0) {
         return false;
     }
-    switch (conn->phase) {
-    case EVTLS_BEV_HANDSHAKE:
+    if (conn->phase == EVTLS_BEV_HANDSHAKE) {
         /* A client's socket is not connected before it took the first bytes. */
-        return handshake_may_run(conn) && conn->in.len == 0 &&
+        return evtls_bev_handshake_may_run(conn) &&
                (conn->role == EVTLS_SERVER || conn->first_sent);
-    case EVTLS_BEV_OPEN:
-    case EVTLS_BEV_PLAIN:
-        return evtls_bev_may_read(conn) && !conn->read_ended && conn->in.len == 0;
-    case EVTLS_BEV_FAILING:
-    case EVTLS_BEV_DRAINING:
-        return evtls_bev_get_unsent(conn) == 0;
-    case EVTLS_BEV_NO_FD:
-    case EVTLS_BEV_ENDED:
-    case EVTLS_BEV_DEAD:
-        break;
     }
-    return false;
+    return (conn->phase == EVTLS_BEV_OPEN || conn->phase == EVTLS_BEV_PLAIN) &&
+           evtls_bev_may_read(conn);
+}
+
+static bool wants_read(const struct evtls_bev *conn)
+{
+    if (conn->phase == EVTLS_BEV_FAILING || conn->phase == EVTLS_BEV_DRAINING) {
+        return !conn->in.fd_end && evtls_bev_get_unsent(conn) == 0;
+    }
+    return evtls_bev_may_receive(conn);
 }
 
 bool evtls_bev_may_send(const struct evtls_bev *conn)
 {
     switch (conn->phase) {
     case EVTLS_BEV_HANDSHAKE:
-        return handshake_may_run(conn);
+        return evtls_bev_handshake_may_run(conn);
     case EVTLS_BEV_OPEN:
         /* What the program wrote obeys its permission; what TLS has to say does not wait. */
         return conn->out.encrypted == 0 || evtls_bev_may_write(conn);

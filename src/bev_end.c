@@ -64,7 +64,7 @@ static void raise_eof(struct evtls_bev *conn)
     }
 }
 
-void evtls_bev_fail(struct evtls_bev *conn, const struct evtls_error *err, short what)
+static void fail_with(struct evtls_bev *conn, const struct evtls_error *err, short what)
 {
     if (conn->phase == EVTLS_BEV_ENDED || conn->phase == EVTLS_BEV_DEAD) {
         return;
@@ -73,14 +73,22 @@ void evtls_bev_fail(struct evtls_bev *conn, const struct evtls_error *err, short
     raise_error(conn, what);
 }
 
+void evtls_bev_fail(struct evtls_bev *conn, enum evtls_status status, const char *reason,
+                    short what)
+{
+    struct evtls_error err;
+
+    evtls_error_set(&err, status, "%s", reason);
+    fail_with(conn, &err, what);
+}
+
 void evtls_bev_fail_errno(struct evtls_bev *conn, int sys_errno, short what)
 {
     struct evtls_error err;
     const char *doing = conn->first_sent || conn->role == EVTLS_SERVER ? "connection" : "connect";
 
-    evtls_error_init(&err);
     evtls_error_set_errno(&err, EVTLS_ERR_IO, sys_errno, "%s", doing);
-    evtls_bev_fail(conn, &err, what);
+    fail_with(conn, &err, what);
 }
 
 /* ---- A failure with an alert -------------------------------------------------------------- */
@@ -247,13 +255,9 @@ void evtls_bev_go_on_ending(struct evtls_bev *conn)
     }
 }
 
-static void time_is_up(struct evtls_bev *conn, const char *what)
+static void time_is_up(struct evtls_bev *conn, const char *reason)
 {
-    struct evtls_error err;
-
-    evtls_error_init(&err);
-    evtls_error_set(&err, EVTLS_ERR_TIMEOUT, "%s", what);
-    evtls_bev_fail(conn, &err, BEV_EVENT_TIMEOUT | BEV_EVENT_ERROR);
+    evtls_bev_fail(conn, EVTLS_ERR_TIMEOUT, reason, BEV_EVENT_TIMEOUT | BEV_EVENT_ERROR);
 }
 
 static void timer_fired(struct evtls_bev *conn)
@@ -319,22 +323,13 @@ int evtls_bufferevent_shutdown_write(struct bufferevent *bev)
     return rc;
 }
 
-/* A shutdown before the handshake is complete has nothing to send. */
-static void abort_handshake(struct evtls_bev *conn)
-{
-    struct evtls_error err;
-
-    evtls_error_init(&err);
-    evtls_error_set(&err, EVTLS_ERR_PROTOCOL,
-                    "[SSL: SHUTDOWN_WHILE_IN_INIT] shutdown before the "
-                    "handshake was complete");
-    evtls_bev_fail(conn, &err, BEV_EVENT_ERROR);
-}
-
 static void start_shutdown(struct evtls_bev *conn, const struct timeval *linger)
 {
     if (conn->phase == EVTLS_BEV_HANDSHAKE) {
-        abort_handshake(conn);
+        /* There is nothing to send. */
+        evtls_bev_fail(conn, EVTLS_ERR_PROTOCOL,
+                       "[SSL: SHUTDOWN_WHILE_IN_INIT] shutdown before the handshake was complete",
+                       BEV_EVENT_ERROR);
         return;
     }
     if (!linger) {

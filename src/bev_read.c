@@ -70,10 +70,7 @@ void evtls_bev_drop_input(struct evtls_bev *conn)
 
 static void fail_nomem(struct evtls_bev *conn)
 {
-    struct evtls_error err;
-
-    evtls_error_set_nomem(&err);
-    evtls_bev_fail(conn, &err, BEV_EVENT_READING | BEV_EVENT_ERROR);
+    evtls_bev_fail(conn, EVTLS_ERR_NOMEM, "out of memory", BEV_EVENT_READING | BEV_EVENT_ERROR);
 }
 
 void evtls_bev_hold_input(struct evtls_bev *conn)
@@ -105,11 +102,10 @@ bool evtls_bev_has_input(const struct evtls_bev *conn)
     case EVTLS_BEV_HANDSHAKE:
         return conn->in.len > 0;
     case EVTLS_BEV_OPEN:
-        return !conn->read_ended && evtls_bev_may_read(conn) &&
+        return evtls_bev_may_read(conn) &&
                (evtls_engine_has_input(conn->engine) || conn->in.fd_end);
     case EVTLS_BEV_PLAIN:
-        return !conn->read_ended && evtls_bev_may_read(conn) &&
-               (conn->in.len > 0 || conn->in.fd_end);
+        return evtls_bev_may_read(conn) && (conn->in.len > 0 || conn->in.fd_end);
     default:
         return false;
     }
@@ -157,7 +153,7 @@ static void advance_handshake(struct evtls_bev *conn)
 {
     int rc;
 
-    if (!conn->allowed && conn->ending != EVTLS_BEV_END_CLOSE) {
+    if (!evtls_bev_handshake_may_run(conn)) {
         return;
     }
     rc = evtls_engine_step_handshake(conn->engine);
@@ -182,7 +178,7 @@ static bool advance_open(struct evtls_bev *conn)
     size_t room = get_room(conn);
     ev_ssize_t n;
 
-    if (conn->read_ended || !evtls_bev_may_read(conn) || room == 0) {
+    if (!evtls_bev_may_read(conn) || room == 0) {
         return false;
     }
     evbuffer_unfreeze(input, 0);
@@ -214,7 +210,7 @@ static void advance_plain(struct evtls_bev *conn)
     struct evbuffer *input = conn->bev->input;
     size_t n = get_room(conn);
 
-    if (conn->read_ended || !evtls_bev_may_read(conn) || (conn->tell & EVTLS_BEV_TELL_UNWRAPPED)) {
+    if (!evtls_bev_may_read(conn) || (conn->tell & EVTLS_BEV_TELL_UNWRAPPED)) {
         return;
     }
     if (n > conn->in.len) {
@@ -277,19 +273,6 @@ static size_t receive(struct evtls_bev *conn, void *buf, size_t size)
     return 0;
 }
 
-static bool may_receive(const struct evtls_bev *conn)
-{
-    if (conn->in.fd_end || conn->in.len > 0 || (conn->tell & EVTLS_BEV_TELL_OPEN)) {
-        return false;
-    }
-    if (conn->phase == EVTLS_BEV_HANDSHAKE) {
-        return (conn->allowed || conn->ending == EVTLS_BEV_END_CLOSE) &&
-               (conn->role == EVTLS_SERVER || conn->first_sent);
-    }
-    return (conn->phase == EVTLS_BEV_OPEN || conn->phase == EVTLS_BEV_PLAIN) && !conn->read_ended &&
-           evtls_bev_may_read(conn);
-}
-
 static size_t get_read_size(struct evtls_bev *conn)
 {
     size_t room = get_room(conn);
@@ -344,7 +327,8 @@ void evtls_bev_read(struct evtls_bev *conn)
     if (conn->phase != EVTLS_BEV_DEAD && conn->in.len == 0) {
         evtls_bev_drop_input(conn);
     }
-    while (scratch && rounds-- > 0 && may_receive(conn) && read_once(conn, scratch)) {
+    while (scratch && rounds-- > 0 && !(conn->tell & EVTLS_BEV_TELL_OPEN) &&
+           evtls_bev_may_receive(conn) && read_once(conn, scratch)) {
         evtls_bev_tell(conn);
         if (conn->generation != generation) {
             return;

@@ -122,7 +122,19 @@ static void shrink_block(struct evtls_bev *conn)
 
 /* ---- Sending ------------------------------------------------------------------------------ */
 
-/* Lets the bytes go whose records were taken whole. The program's buffer callbacks run in it. */
+/* Lets bytes go that the kernel has taken. The program's buffer callbacks run in it. */
+static void drain_output(struct evtls_bev *conn, size_t len)
+{
+    struct evbuffer *output = conn->bev->output;
+
+    conn->tell |= EVTLS_BEV_TELL_WRITE;
+    evbuffer_unfreeze(output, 1);
+    evbuffer_drain(output, len);
+    evbuffer_freeze(output, 1);
+    evtls_bev_touch_write_timer(conn);
+}
+
+/* The same for the bytes whose records were taken whole. */
 static void drain_sent(struct evtls_bev *conn)
 {
     struct evtls_bev_out *out = &conn->out;
@@ -136,15 +148,10 @@ static void drain_sent(struct evtls_bev *conn)
     if (out->n_records == 0) {
         out->first = 0;
     }
-    if (plain == 0) {
-        return;
+    if (plain > 0) {
+        out->encrypted -= plain;
+        drain_output(conn, plain);
     }
-    out->encrypted -= plain;
-    conn->tell |= EVTLS_BEV_TELL_WRITE;
-    evbuffer_unfreeze(conn->bev->output, 1);
-    evbuffer_drain(conn->bev->output, plain);
-    evbuffer_freeze(conn->bev->output, 1);
-    evtls_bev_touch_write_timer(conn);
 }
 
 static ssize_t send_bytes(struct evtls_bev *conn, const void *data, size_t len)
@@ -309,13 +316,9 @@ static void flush_plain(struct evtls_bev *conn)
             }
             return;
         }
-        conn->tell |= EVTLS_BEV_TELL_WRITE;
         budget -= (size_t)n;
         evtls_bev_charge_write(conn, (size_t)n);
-        evbuffer_unfreeze(output, 1);
-        evbuffer_drain(output, (size_t)n);
-        evbuffer_freeze(output, 1);
-        evtls_bev_touch_write_timer(conn);
+        drain_output(conn, (size_t)n);
         if (conn->phase == EVTLS_BEV_DEAD) {
             return;
         }
