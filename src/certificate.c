@@ -282,17 +282,24 @@ static int64_t days_since_1970(int64_t year, int month, int day)
     return 365 * y + y / 4 - y / 100 + y / 400 + day_of_year - 719468;
 }
 
-/* 64 bits whatever time_t is: certificates reach the year 9999 (RFC 5280, section 4.1.2.5). */
-static int64_t seconds_of(const ASN1_TIME *asn1)
+/* Certificates reach the year 9999 (RFC 5280, section 4.1.2.5). */
+bool evtls_asn1_time_to_seconds(const ASN1_TIME *asn1, int64_t *seconds)
 {
     struct tm tm;
-    int known = asn1 != NULL && ASN1_TIME_to_tm(asn1, &tm) == 1;
+    bool known = asn1 != NULL && ASN1_TIME_to_tm(asn1, &tm) == 1;
 
     evtls_ossl_clear_queue();
-    if (!known)
-        return 0;
-    return days_since_1970(tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday) * 86400 +
-           tm.tm_hour * 3600 + tm.tm_min * 60 + tm.tm_sec;
+    if (known)
+        *seconds = days_since_1970(tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday) * 86400 +
+                   tm.tm_hour * 3600 + tm.tm_min * 60 + tm.tm_sec;
+    return known;
+}
+
+static int64_t seconds_of(const ASN1_TIME *asn1)
+{
+    int64_t seconds;
+
+    return evtls_asn1_time_to_seconds(asn1, &seconds) ? seconds : 0;
 }
 
 int64_t evtls_certificate_get_not_before(const struct evtls_certificate *certificate)

@@ -7,7 +7,9 @@
 #ifndef EVTLS_SRC_CERTIFICATE_H
 #define EVTLS_SRC_CERTIFICATE_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include <openssl/x509.h>
 
@@ -20,6 +22,12 @@ struct evtls_certificate *evtls_certificate_from_x509(X509 *x509);
 
 /* Borrowed; the object must not be changed. NULL for NULL. */
 X509 *evtls_certificate_get_x509(const struct evtls_certificate *certificate);
+
+/*
+ * A certificate's time in seconds since 1970, 64 bits whatever time_t is: false where it is missing
+ * or malformed. Empties OpenSSL's error queue.
+ */
+bool evtls_asn1_time_to_seconds(const ASN1_TIME *asn1, int64_t *seconds);
 
 /* SHA-256 of the DER encoding of a certificate: 0, or -1 when there is no memory. */
 int evtls_x509_digest(const X509 *x509, unsigned char digest[EVTLS_CERTIFICATE_DIGEST_LENGTH]);

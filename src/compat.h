@@ -11,31 +11,8 @@
 #ifndef EVTLS_SRC_COMPAT_H
 #define EVTLS_SRC_COMPAT_H
 
-#include <stdint.h>
-#include <time.h>
-
 #include <openssl/opensslv.h>
 #include <openssl/ssl.h>
-
-/* When a session was made, in seconds since 1970 (the old form ends in 2038 on some machines). */
-static inline int64_t evtls_compat_session_get_time(const SSL_SESSION *session)
-{
-#if OPENSSL_VERSION_PREREQ(3, 3)
-    return (int64_t)SSL_SESSION_get_time_ex(session);
-#else
-    return (int64_t)SSL_SESSION_get_time(session);
-#endif
-}
-
-/* Sets it: 0, or -1 on failure. */
-static inline int evtls_compat_session_set_time(SSL_SESSION *session, int64_t when)
-{
-#if OPENSSL_VERSION_PREREQ(3, 3)
-    return SSL_SESSION_set_time_ex(session, (time_t)when) != 0 ? 0 : -1;
-#else
-    return SSL_SESSION_set_time(session, (long)when) != 0 ? 0 : -1;
-#endif
-}
 
 /* Name of the key-exchange group of a finished handshake, or NULL. */
 static inline const char *evtls_compat_group_name(SSL *ssl)

@@ -10,7 +10,7 @@
 #include "context_internal.h"
 #include "library.h"
 
-static const struct timeval default_handshake_timeout = {30, 0};
+const struct timeval evtls_context_default_handshake_timeout = {30, 0};
 
 /* ---- Life ------------------------------------------------------------------------------- */
 
@@ -24,7 +24,7 @@ static struct evtls_context *context_alloc(struct evtls_error *err)
         return NULL;
     }
     ctx->refs = 1;
-    ctx->handshake_timeout = default_handshake_timeout;
+    ctx->handshake_timeout = evtls_context_default_handshake_timeout;
     evtls_identity_set_init(&ctx->identities);
     return ctx;
 }

@@ -50,8 +50,8 @@ bool evtls_context_checks_hostname(const struct evtls_context *ctx);
 bool evtls_context_has_alpn(const struct evtls_context *ctx);
 
 /*
- * Digest over lineage and policy (verify mode, depth, flags, trust, names, versions, ALPN) and
- * the CRL generation: what a session is bound to. EVTLS_POLICY_DIGEST_LENGTH bytes.
+ * Digest over lineage and policy (verify mode, depth, flags, trust, names, versions, ALPN):
+ * what a session is bound to. EVTLS_POLICY_DIGEST_LENGTH bytes.
  */
 const unsigned char *evtls_context_get_policy_digest(const struct evtls_context *ctx);
 
@@ -65,7 +65,5 @@ const unsigned char *evtls_context_get_identity_digest(const struct evtls_contex
 struct evtls_sni_hook;
 struct evtls_sni_hook *evtls_context_get_sni(struct evtls_context *ctx);
 void evtls_context_put_sni(struct evtls_sni_hook *hook);
-int evtls_sni_hook_call(struct evtls_sni_hook *hook, struct evtls_engine *engine, const char *name,
-                        struct evtls_context *initial);
 
 #endif

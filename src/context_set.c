@@ -216,13 +216,12 @@ int evtls_context_set_num_tickets(struct evtls_context *ctx, unsigned n, struct 
 int evtls_context_set_handshake_timeout(struct evtls_context *ctx, const struct timeval *timeout,
                                         struct evtls_error *err)
 {
-    static const struct timeval usual = {30, 0};
     int status = check_unsealed(ctx, err);
 
     if (status < 0)
         return status;
     if (timeout == NULL)
-        timeout = &usual;
+        timeout = &evtls_context_default_handshake_timeout;
     if (timeout->tv_sec < 0 || timeout->tv_usec < 0 || timeout->tv_usec >= 1000000 ||
         (timeout->tv_sec == 0 && timeout->tv_usec == 0))
         return evtls_error_set(err, EVTLS_ERR_USAGE, "a handshake needs some time");

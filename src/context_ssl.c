@@ -26,6 +26,7 @@
 #include "engine_ssl.h"
 #include "hostname.h"
 #include "keylog.h"
+#include "library.h"
 #include "session.h"
 
 SSL_CTX *evtls_context_get_ssl_ctx(const struct evtls_context *ctx)
@@ -109,19 +110,12 @@ static SSL_SESSION *on_get_session(SSL *ssl, const unsigned char *id, int len, i
     return session;
 }
 
-/* Made once a process; a failure is tried again. */
+/* -1 without memory. */
 static int get_lineage_index(void)
 {
-    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-    static int shared = -1;
-    int index;
+    static atomic_int index = -1;
 
-    pthread_mutex_lock(&lock);
-    if (shared < 0)
-        shared = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, NULL);
-    index = shared;
-    pthread_mutex_unlock(&lock);
-    return index;
+    return evtls_library_get_ex_index(CRYPTO_EX_INDEX_SSL_CTX, &index);
 }
 
 /* After a fatal alert a session must not be resumed (RFC 5246, section 7.2). */
@@ -156,7 +150,6 @@ static void on_keylog(const SSL *ssl, const char *line)
         return;
     failure = evtls_keylog_write(keylog, line);
     if (failure != 0) {
-        evtls_error_init(&err);
         evtls_error_set_errno(&err, EVTLS_ERR_IO, failure, "key log %s",
                               evtls_keylog_get_path(keylog));
         evtls_engine_note_failure(engine, &err);
@@ -208,11 +201,10 @@ static int make_policy_digest(struct evtls_context *ctx, SSL_CTX *ssl_ctx)
 {
     unsigned char trust[EVTLS_TRUST_DIGEST_LENGTH];
     EVP_MD_CTX *hash = EVP_MD_CTX_new();
-    EVP_MD *sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
     int rc = -1;
 
     evtls_trust_get_digest(ctx->trust, trust);
-    if (hash != NULL && sha256 != NULL && EVP_DigestInit_ex2(hash, sha256, NULL) &&
+    if (hash != NULL && EVP_DigestInit_ex2(hash, EVP_sha256(), NULL) &&
         EVP_DigestUpdate(hash, evtls_lineage_get_id(ctx->lineage), EVTLS_LINEAGE_ID_LENGTH) &&
         EVP_DigestUpdate(hash, trust, sizeof(trust)) &&
         evtls_policy_hash(&ctx->policy, ssl_ctx, hash) == 0 &&
@@ -220,7 +212,6 @@ static int make_policy_digest(struct evtls_context *ctx, SSL_CTX *ssl_ctx)
          hash_names(&ctx->identities, hash) == 0) &&
         EVP_DigestFinal_ex(hash, ctx->policy_digest, NULL))
         rc = 0;
-    EVP_MD_free(sha256);
     EVP_MD_CTX_free(hash);
     return rc;
 }

@@ -28,10 +28,6 @@ static struct evtls_engine *engine_alloc(struct evtls_context *ctx, enum evtls_r
 {
     struct evtls_engine *engine;
 
-    if (ctx == NULL) {
-        evtls_error_set(err, EVTLS_ERR_USAGE, "a connection needs a context");
-        return NULL;
-    }
     if (check_role(role, err) < 0 || evtls_context_prepare(ctx, role, err) < 0)
         return NULL;
     engine = calloc(1, sizeof(*engine));
@@ -87,17 +83,6 @@ struct evtls_engine *evtls_engine_new_with_port(struct evtls_context *ctx, enum 
     return engine;
 }
 
-static void free_user_data(struct evtls_engine *engine)
-{
-    void (*free_data)(void *) = engine->free_user_data;
-    void *data = engine->user_data;
-
-    engine->user_data = NULL;
-    engine->free_user_data = NULL;
-    if (free_data != NULL)
-        free_data(data);
-}
-
 /* Everything that belongs to one connection and not to the engine. */
 static void drop_connection(struct evtls_engine *engine)
 {
@@ -114,7 +99,7 @@ static void destroy_now(struct evtls_engine *engine)
     evtls_session_free(engine->offered);
     free(engine->host);
     free(engine->own_port);
-    free_user_data(engine);
+    evtls_engine_set_user_data(engine, NULL, NULL);
     evtls_context_free(engine->initial);
     free(engine);
 }

@@ -7,17 +7,12 @@
  */
 #include "config.h"
 
-#include <string.h>
-
 #include <event2/buffer.h>
 
 #include "engine_internal.h"
 
 /* From here on decrypting into the buffer's own memory is worth reserving it. */
 #define DIRECT_READ_BYTES 4096
-
-/* Chains looked at in one go when small ones are gathered into a record. */
-#define GATHER_CHAINS 64
 
 /* ---- Handshake -------------------------------------------------------------------------- */
 
@@ -207,31 +202,6 @@ static ev_ssize_t write_record(struct evtls_engine *engine, const void *data, si
     return status < 0 ? status : (ev_ssize_t)n;
 }
 
-/* Copies len bytes of buf, which may lie in many chains, from *start on. */
-static size_t gather(struct evbuffer *buf, const struct evbuffer_ptr *start, unsigned char *record,
-                     size_t len)
-{
-    struct evbuffer_iovec vec[GATHER_CHAINS];
-    struct evbuffer_ptr at = *start;
-    size_t total = 0;
-
-    while (total < len) {
-        size_t before = total;
-        /* A negative length: no look at chains behind those that vec takes. */
-        int n = evbuffer_peek(buf, -1, &at, vec, GATHER_CHAINS);
-
-        for (int i = 0; i < n && i < GATHER_CHAINS && total < len; i++) {
-            size_t part = vec[i].iov_len < len - total ? vec[i].iov_len : len - total;
-
-            memcpy(record + total, vec[i].iov_base, part);
-            total += part;
-        }
-        if (total == before || evbuffer_ptr_set(buf, &at, total - before, EVBUFFER_PTR_ADD) != 0)
-            break;
-    }
-    return total;
-}
-
 /* One record of at most max bytes from *at on, copied only where its bytes lie apart. */
 static ev_ssize_t write_from_buffer(struct evtls_engine *engine, struct evbuffer *buf,
                                     struct evbuffer_ptr *at, size_t max)
@@ -239,11 +209,12 @@ static ev_ssize_t write_from_buffer(struct evtls_engine *engine, struct evbuffer
     unsigned char record[EVTLS_RECORD_MAX_PLAINTEXT];
     size_t len = max < sizeof(record) ? max : sizeof(record);
     struct evbuffer_iovec vec;
+    ev_ssize_t n;
 
     if (evbuffer_peek(buf, 1, at, &vec, 1) == 1 && vec.iov_len >= len)
         return write_record(engine, vec.iov_base, len);
-    len = gather(buf, at, record, len);
-    return len > 0 ? write_record(engine, record, len) : 0;
+    n = evbuffer_copyout_from(buf, at, record, len);
+    return n > 0 ? write_record(engine, record, (size_t)n) : 0;
 }
 
 static ev_ssize_t run_write(struct evtls_engine *engine, struct evbuffer *buf, size_t offset,

@@ -15,12 +15,6 @@
 #include "engine_internal.h"
 #include "hostname.h"
 
-/* OpenSSL reports the peer's alert n as reason 1000 + n. */
-static bool is_alert(int reason)
-{
-    return reason >= SSL_AD_REASON_OFFSET && reason <= SSL_AD_REASON_OFFSET + 255;
-}
-
 /* ---- The connection's error ------------------------------------------------------------- */
 
 /* In place of an error that there is no memory for. */
@@ -66,14 +60,14 @@ const struct evtls_error *evtls_engine_get_error(const struct evtls_engine *engi
     return engine != NULL ? engine->error : NULL;
 }
 
-/* An error in OpenSSL's words for one that we found ourselves, so that it has its mnemonics. */
-static int end_with_reason(struct evtls_engine *engine, enum evtls_status status, int reason,
-                           const char *text)
+/* We find it ourselves, but with OpenSSL's mnemonics. */
+static int end_truncated(struct evtls_engine *engine, const char *text)
 {
     struct evtls_error err;
-    unsigned long code = ERR_PACK(ERR_LIB_SSL, 0, reason);
+    unsigned long code = ERR_PACK(ERR_LIB_SSL, 0, SSL_R_UNEXPECTED_EOF_WHILE_READING);
 
-    evtls_error_set(&err, status, "%s", text);
+    evtls_error_init(&err);
+    err.status = EVTLS_ERR_TRUNCATED;
     err.ossl_code = code;
     evtls_ossl_mnemonics(code, err.library, sizeof(err.library), err.reason, sizeof(err.reason));
     snprintf(err.message, sizeof(err.message), "[%s: %s] %s", err.library, err.reason, text);
@@ -95,9 +89,8 @@ static bool is_nomem(unsigned long code)
 
 static bool is_telling(unsigned long code)
 {
-    int reason = ssl_reason(code);
-
-    return reason == SSL_R_CERTIFICATE_VERIFY_FAILED || is_alert(reason) || is_nomem(code);
+    return ssl_reason(code) == SSL_R_CERTIFICATE_VERIFY_FAILED || evtls_ossl_alert(code) >= 0 ||
+           is_nomem(code);
 }
 
 /*
@@ -115,11 +108,9 @@ static unsigned long find_cause(void)
 
 static enum evtls_status status_of(unsigned long code)
 {
-    int reason = ssl_reason(code);
-
-    if (is_alert(reason))
+    if (evtls_ossl_alert(code) >= 0)
         return EVTLS_ERR_ALERT;
-    switch (reason) {
+    switch (ssl_reason(code)) {
     case SSL_R_CERTIFICATE_VERIFY_FAILED:
     case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
         return EVTLS_ERR_CERTIFICATE;
@@ -267,7 +258,7 @@ static int end_with_queue(struct evtls_engine *engine)
         evtls_error_set(&err, EVTLS_ERR_PROTOCOL, "OpenSSL failed and gave no reason");
         err.alert = engine->alert_sent;
     } else if (status == EVTLS_ERR_ALERT) {
-        int alert = ERR_GET_REASON(code) - SSL_AD_REASON_OFFSET;
+        int alert = evtls_ossl_alert(code);
 
         evtls_error_set_ossl(&err, status, "the peer sent the alert %s (%d)",
                              evtls_alert_name(alert), alert);
@@ -321,14 +312,11 @@ static int end_with_noted(struct evtls_engine *engine)
 static int end_of_input(struct evtls_engine *engine)
 {
     if (evtls_engine_state_is_early(engine->state))
-        return end_with_reason(engine, EVTLS_ERR_TRUNCATED, SSL_R_UNEXPECTED_EOF_WHILE_READING,
-                               "end of file during the handshake");
+        return end_truncated(engine, "end of file during the handshake");
     if (!evtls_bio_link_at_boundary(&engine->link))
-        return end_with_reason(engine, EVTLS_ERR_TRUNCATED, SSL_R_UNEXPECTED_EOF_WHILE_READING,
-                               "end of file in the middle of a record");
+        return end_truncated(engine, "end of file in the middle of a record");
     if (!engine->ragged_eof)
-        return end_with_reason(engine, EVTLS_ERR_TRUNCATED, SSL_R_UNEXPECTED_EOF_WHILE_READING,
-                               "end of file without close_notify");
+        return end_truncated(engine, "end of file without close_notify");
     evtls_engine_state_move(&engine->state, EVTLS_ENGINE_ON_CLOSE_RECEIVED);
     return EVTLS_ERR_CLOSED;
 }

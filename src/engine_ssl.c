@@ -4,12 +4,15 @@
  */
 #include "config.h"
 
-#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include <evtls/openssl.h>
+
 #include "context.h"
 #include "engine_internal.h"
+#include "library.h"
 #include "session.h"
 
 /*
@@ -21,21 +24,14 @@
 
 #define ALERT_LEVEL_FATAL 2
 
-/* ---- From an SSL to its engine ---------------------------------------------------------- */
+/* ---- From an SSL to its engine, and back ------------------------------------------------ */
 
-/* Made once a process. A mutex and not a pthread_once: that could not try again after a failure. */
+/* -1 without memory. */
 static int get_ssl_index(void)
 {
-    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-    static int shared = -1;
-    int index;
+    static atomic_int index = -1;
 
-    pthread_mutex_lock(&lock);
-    if (shared < 0)
-        shared = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
-    index = shared;
-    pthread_mutex_unlock(&lock);
-    return index;
+    return evtls_library_get_ex_index(CRYPTO_EX_INDEX_SSL, &index);
 }
 
 struct evtls_engine *evtls_engine_from_ssl(const SSL *ssl)
@@ -43,6 +39,11 @@ struct evtls_engine *evtls_engine_from_ssl(const SSL *ssl)
     int index = get_ssl_index();
 
     return ssl != NULL && index >= 0 ? SSL_get_ex_data(ssl, index) : NULL;
+}
+
+SSL *evtls_engine_get_ssl(const struct evtls_engine *engine)
+{
+    return engine != NULL ? engine->ssl : NULL;
 }
 
 /* ---- Messages --------------------------------------------------------------------------- */
@@ -115,7 +116,6 @@ static int set_up_client(struct evtls_engine *engine, SSL *ssl, struct evtls_err
         return status;
     if (offer_session(engine, ssl) < 0)
         return evtls_error_set_ossl(err, EVTLS_ERR_NOMEM, "cannot offer a session");
-    SSL_set_connect_state(ssl);
     return EVTLS_OK;
 }
 
@@ -132,10 +132,7 @@ static int set_up_ssl(struct evtls_engine *engine, SSL *ssl, struct evtls_error 
     SSL_set_bio(ssl, bio, bio);
     SSL_set_msg_callback(ssl, on_message);
     SSL_set_msg_callback_arg(ssl, engine);
-    if (engine->role == EVTLS_CLIENT)
-        return set_up_client(engine, ssl, err);
-    SSL_set_accept_state(ssl);
-    return EVTLS_OK;
+    return engine->role == EVTLS_CLIENT ? set_up_client(engine, ssl, err) : EVTLS_OK;
 }
 
 int evtls_engine_make_ssl(struct evtls_engine *engine)

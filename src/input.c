@@ -91,14 +91,12 @@ static int read_all(struct evtls_input *input, int fd, size_t size_hint, struct 
     }
 }
 
-int evtls_input_read_fd(struct evtls_input *input, int fd, const char *path,
-                        struct evtls_error *err)
+/* Takes fd over. */
+static int read_open_file(struct evtls_input *input, int fd, struct evtls_error *err)
 {
     struct stat st;
     int status;
 
-    evtls_input_from_data(input, "", NULL, 0);
-    set_name(input, path);
     if (fstat(fd, &st) != 0) {
         status = evtls_error_set_errno(err, EVTLS_ERR_CONFIG, errno, "%s", input->name);
     } else if (S_ISDIR(st.st_mode)) {
@@ -118,16 +116,14 @@ int evtls_input_read_fd(struct evtls_input *input, int fd, const char *path,
 
 int evtls_input_read_file(struct evtls_input *input, const char *path, struct evtls_error *err)
 {
+    int fd;
+
+    evtls_input_from_data(input, "", NULL, 0);
+    set_name(input, path);
     /* Non-blocking for the open alone, which would wait for somebody to write into a FIFO. */
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-
-    if (fd < 0) {
-        int sys_errno = errno;
-
-        evtls_input_from_data(input, "", NULL, 0);
-        set_name(input, path);
-        return evtls_error_set_errno(err, EVTLS_ERR_CONFIG, sys_errno, "%s", input->name);
-    }
+    fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0)
+        return evtls_error_set_errno(err, EVTLS_ERR_CONFIG, errno, "%s", input->name);
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
-    return evtls_input_read_fd(input, fd, path, err);
+    return read_open_file(input, fd, err);
 }

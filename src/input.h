@@ -27,10 +27,6 @@ struct evtls_input {
  */
 int evtls_input_read_file(struct evtls_input *input, const char *path, struct evtls_error *err);
 
-/* The same of a file that was opened and described already; takes fd over. */
-int evtls_input_read_fd(struct evtls_input *input, int fd, const char *path,
-                        struct evtls_error *err);
-
 /* Over len bytes, borrowed; name says in messages what they are. */
 void evtls_input_from_data(struct evtls_input *input, const char *name, const void *bytes,
                            size_t len);

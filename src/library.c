@@ -13,7 +13,6 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
-#include "compat.h"
 #include "library.h"
 
 static pthread_mutex_t init_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -100,4 +99,22 @@ int evtls_library_init(struct evtls_error *err)
     status = evtls_error_copy(err, &verdict);
     pthread_mutex_unlock(&init_lock);
     return status;
+}
+
+/* A mutex and not a pthread_once: that could not try again after a failure. */
+int evtls_library_get_ex_index(int class_index, atomic_int *index)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    int value = atomic_load(index);
+
+    if (value >= 0)
+        return value;
+    pthread_mutex_lock(&lock);
+    value = atomic_load(index);
+    if (value < 0) {
+        value = CRYPTO_get_ex_new_index(class_index, 0, NULL, NULL, NULL, NULL);
+        atomic_store(index, value);
+    }
+    pthread_mutex_unlock(&lock);
+    return value;
 }

@@ -10,6 +10,8 @@
 #ifndef EVTLS_SRC_LIBRARY_H
 #define EVTLS_SRC_LIBRARY_H
 
+#include <stdatomic.h>
+
 #include "error.h"
 
 /*
@@ -25,5 +27,12 @@ int evtls_library_init(struct evtls_error *err);
  * EVTLS_ERR_UNSUPPORTED.
  */
 int evtls_library_check_version(unsigned long built, unsigned long loaded, struct evtls_error *err);
+
+/*
+ * The place for our data in OpenSSL's objects of a class (CRYPTO_EX_INDEX_*), kept in *index, which
+ * begins as -1: made once a process. Any thread; no lock after the first call. Returns -1 without
+ * memory, and the next call tries again.
+ */
+int evtls_library_get_ex_index(int class_index, atomic_int *index);
 
 #endif

@@ -94,11 +94,10 @@ bool evtls_lineage_has_keylog(const struct evtls_lineage *lineage)
 
 struct evtls_keylog *evtls_lineage_get_keylog(struct evtls_lineage *lineage)
 {
-    struct evtls_keylog *keylog = NULL;
+    struct evtls_keylog *keylog;
 
     pthread_mutex_lock(&lineage->keylog_lock);
-    if (lineage->keylog != NULL)
-        keylog = evtls_keylog_incref(lineage->keylog);
+    keylog = evtls_keylog_incref(lineage->keylog);
     pthread_mutex_unlock(&lineage->keylog_lock);
     return keylog;
 }

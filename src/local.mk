@@ -77,7 +77,6 @@ libevtls_core_la_SOURCES = \
 	src/library.h \
 	src/lineage.c \
 	src/lineage.h \
-	src/openssl_access.c \
 	src/ossl_names.c \
 	src/pem.c \
 	src/pem.h \

@@ -39,7 +39,7 @@ struct evtls_policy {
     int min_version;                    /* 0: TLS 1.2, or the system's where that is higher */
     int max_version;                    /* 0: the system's, or the highest there is */
     int security_level;                 /* -1: EVTLS_POLICY_SECURITY_LEVEL, or the system's */
-    char *ciphers;                      /* NULL: evtls_policy_default_ciphers */
+    char *ciphers;                      /* NULL: the defaults of policy_apply.c */
     char *suites;                       /* NULL: OpenSSL's; so too groups */
     char *groups;
     unsigned char *alpn; /* as on the wire; NULL: none */
@@ -92,8 +92,11 @@ SSL_CTX *evtls_policy_new_ssl_ctx(const struct evtls_policy *policy, struct evtl
 /* Checks that an SSL_CTX that is otherwise complete can negotiate anything: 0 or CONFIG, NOMEM. */
 int evtls_policy_check_ssl_ctx(SSL_CTX *ssl_ctx, struct evtls_error *err);
 
-/* What is set on each SSL: verification by role (which a context for both has one way only) and,
- * on a client, groups; a server's are set with its ClientHello, for the context chosen then. */
+/*
+ * What is set on each SSL: its role, verification by role (which a context for both has one way
+ * only) and, on a client, groups; a server's are set with its ClientHello, for the context chosen
+ * then.
+ */
 int evtls_policy_apply_role(const struct evtls_policy *policy, SSL *ssl, enum evtls_role role,
                             struct evtls_error *err);
 int evtls_policy_apply_groups(const struct evtls_policy *policy, SSL *ssl,

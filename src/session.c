@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "certificate.h"
 #include "context.h"
 #include "engine_ssl.h"
 #include "hostname.h"
@@ -38,13 +39,10 @@ static int64_t now_s(void)
 
 static void end_with_certificate(struct lifetime *lifetime, const X509 *x509)
 {
-    struct tm tm;
     int64_t end;
 
-    if (x509 == NULL || !ASN1_TIME_to_tm(X509_get0_notAfter(x509), &tm))
-        return;
-    end = (int64_t)timegm(&tm);
-    if (end < lifetime->until)
+    if (x509 != NULL && evtls_asn1_time_to_seconds(X509_get0_notAfter(x509), &end) &&
+        end < lifetime->until)
         lifetime->until = end;
 }
 

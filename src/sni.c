@@ -48,12 +48,6 @@ void evtls_context_put_sni(struct evtls_sni_hook *hook)
     free(hook);
 }
 
-int evtls_sni_hook_call(struct evtls_sni_hook *hook, struct evtls_engine *engine, const char *name,
-                        struct evtls_context *initial)
-{
-    return hook->cb(engine, name, initial, hook->arg);
-}
-
 /* ---- The name on the wire --------------------------------------------------------------- */
 
 /*
@@ -94,7 +88,6 @@ static int refuse(struct evtls_engine *engine, int *alert, int with, const char 
 {
     struct evtls_error err;
 
-    evtls_error_init(&err);
     evtls_error_set(&err, EVTLS_ERR_PROTOCOL, "%s", why);
     err.alert = with;
     evtls_engine_note_failure(engine, &err);
@@ -129,7 +122,7 @@ static int ask(struct evtls_engine *engine, const char *name)
     if (hook == NULL)
         return 0;
     evtls_context_incref(initial); /* the callback may drop the program's last reference */
-    alert = alert_of(evtls_sni_hook_call(hook, engine, name, initial));
+    alert = alert_of(hook->cb(engine, name, initial, hook->arg));
     evtls_context_free(initial);
     evtls_context_put_sni(hook);
     return alert;
