@@ -37,6 +37,8 @@ libevtls_testsupport_la_SOURCES = \
 	tests/support/alloc_guard.c \
 	tests/support/alloc_guard.h \
 	tests/support/alloc_wrap.c \
+	tests/support/bev_pair.c \
+	tests/support/bev_pair.h \
 	tests/support/engine_pair.c \
 	tests/support/engine_pair.h \
 	tests/support/engines.c \
@@ -131,26 +133,14 @@ tests_test_alpn_LDADD = $(test_ldadd)
 check_tests += tests/test_bev
 tests_test_bev_CPPFLAGS = $(test_cppflags)
 tests_test_bev_LDADD = $(test_ldadd)
-tests_test_bev_SOURCES = \
-	tests/support/bev_pair.c \
-	tests/support/bev_pair.h \
-	tests/test_bev.c
 
 check_tests += tests/test_bev_end
 tests_test_bev_end_CPPFLAGS = $(test_cppflags)
 tests_test_bev_end_LDADD = $(test_ldadd)
-tests_test_bev_end_SOURCES = \
-	tests/support/bev_pair.c \
-	tests/support/bev_pair.h \
-	tests/test_bev_end.c
 
 check_tests += tests/test_bev_fail
 tests_test_bev_fail_CPPFLAGS = $(test_cppflags)
 tests_test_bev_fail_LDADD = $(test_ldadd)
-tests_test_bev_fail_SOURCES = \
-	tests/support/bev_pair.c \
-	tests/support/bev_pair.h \
-	tests/test_bev_fail.c
 
 check_tests += tests/test_bio
 tests_test_bio_CPPFLAGS = $(test_cppflags)
@@ -230,19 +220,11 @@ tests_test_error_LDADD = $(test_ldadd)
 check_tests += tests/test_evhttp
 tests_test_evhttp_CPPFLAGS = $(test_cppflags)
 tests_test_evhttp_LDADD = $(test_extra_ldadd)
-tests_test_evhttp_SOURCES = \
-	tests/support/bev_pair.c \
-	tests/support/bev_pair.h \
-	tests/test_evhttp.c
 
 check_tests += tests/test_faults_alloc
 tests_test_faults_alloc_CPPFLAGS = $(test_cppflags)
 tests_test_faults_alloc_LDADD = $(test_ldadd)
 tests_test_faults_alloc_LDFLAGS = $(alloc_faults_ldflags)
-tests_test_faults_alloc_SOURCES = \
-	tests/support/bev_pair.c \
-	tests/support/bev_pair.h \
-	tests/test_faults_alloc.c
 
 check_tests += tests/test_faults_bytes
 tests_test_faults_bytes_CPPFLAGS = $(test_cppflags)
@@ -251,10 +233,6 @@ tests_test_faults_bytes_LDADD = $(test_ldadd)
 check_tests += tests/test_faults_ends
 tests_test_faults_ends_CPPFLAGS = $(test_cppflags)
 tests_test_faults_ends_LDADD = $(test_ldadd)
-tests_test_faults_ends_SOURCES = \
-	tests/support/bev_pair.c \
-	tests/support/bev_pair.h \
-	tests/test_faults_ends.c
 
 check_tests += tests/test_hostname
 tests_test_hostname_CPPFLAGS = $(test_cppflags)
@@ -292,10 +270,6 @@ check_tests += tests/test_plaintext
 tests_test_plaintext_CPPFLAGS = $(test_cppflags)
 tests_test_plaintext_LDADD = $(test_extra_ldadd)
 tests_test_plaintext_LDFLAGS = $(alloc_faults_ldflags)
-tests_test_plaintext_SOURCES = \
-	tests/support/bev_pair.c \
-	tests/support/bev_pair.h \
-	tests/test_plaintext.c
 
 check_tests += tests/test_session
 tests_test_session_CPPFLAGS = $(test_cppflags)

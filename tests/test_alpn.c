@@ -9,7 +9,6 @@
 #include "alpn.h"
 #include "support/suite.h"
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define WIRE(text) (const unsigned char *)(text), sizeof(text) - 1
 
 START_TEST(alpn__names_are_encoded_in_order)

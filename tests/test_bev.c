@@ -181,10 +181,10 @@ static const char *const free_words[] = {"handshake", "connected",    "read",
 
 START_TEST(bev__free_inside_each_callback)
 {
-    int options = bev_pair_options[_i % 5];
+    int options = bev_pair_options[_i % BEV_PAIR_N_OPTIONS];
 
     bev_pair_open(&pair, options);
-    pair.server.free_at = free_words[_i / 5];
+    pair.server.free_at = free_words[_i / BEV_PAIR_N_OPTIONS];
     bufferevent_write(pair.client.bev, "data", 4);
     bufferevent_write(pair.server.bev, "data", 4);
     evtls_bufferevent_shutdown_write(pair.client.bev);
@@ -410,11 +410,12 @@ static Suite *bev_suite(void)
     tcase_add_test(tcase, bev__other_bufferevents_are_not_ours);
     tcase_add_test(tcase, bev__reserved_callbacks_must_be_null);
     tcase = add_case(suite, "events");
-    tcase_add_loop_test(tcase, bev__alpn_handshake_connected_in_order, 0, 5);
+    tcase_add_loop_test(tcase, bev__alpn_handshake_connected_in_order, 0, BEV_PAIR_N_OPTIONS);
     tcase_add_test(tcase, bev__alpn_without_overlap_is_told_as_none);
-    tcase_add_loop_test(tcase, bev__data_both_ways_then_a_clean_end, 0, 5);
-    tcase_add_loop_test(tcase, bev__free_inside_each_callback, 0, 30);
-    tcase_add_loop_test(tcase, bev__close_in_a_callback_is_the_last_one, 0, 5);
+    tcase_add_loop_test(tcase, bev__data_both_ways_then_a_clean_end, 0, BEV_PAIR_N_OPTIONS);
+    tcase_add_loop_test(tcase, bev__free_inside_each_callback, 0,
+                        COUNT(free_words) * BEV_PAIR_N_OPTIONS);
+    tcase_add_loop_test(tcase, bev__close_in_a_callback_is_the_last_one, 0, BEV_PAIR_N_OPTIONS);
     tcase_add_loop_test(tcase, bev__sessions_are_told_and_resume, 0, 2);
     tcase_add_test(tcase, bev__setfd_starts_anew_and_offers_the_session);
     tcase_add_loop_test(tcase, bev__no_timeout_that_was_taken_back, 0, 2);

@@ -290,18 +290,21 @@ static Suite *bev_end_suite(void)
     Suite *suite = suite_create("bev_end");
     TCase *tcase = add_case(suite, "ends");
 
-    tcase_add_loop_test(tcase, bev__free_sends_close_notify, 0, 5);
-    tcase_add_loop_test(tcase, bev__close_sends_everything_first, 0, 5);
-    tcase_add_loop_test(tcase, bev__close_is_not_stalled_by_a_rate_limit, 0, 5);
+    tcase_add_loop_test(tcase, bev__free_sends_close_notify, 0, BEV_PAIR_N_OPTIONS);
+    tcase_add_loop_test(tcase, bev__close_sends_everything_first, 0, BEV_PAIR_N_OPTIONS);
+    tcase_add_loop_test(tcase, bev__close_is_not_stalled_by_a_rate_limit, 0, BEV_PAIR_N_OPTIONS);
     tcase_add_test(tcase, bev__close_waits_no_longer_than_its_linger);
-    tcase_add_loop_test(tcase, bev__shutdown_ends_with_the_peers_close_notify, 0, 5);
+    tcase_add_loop_test(tcase, bev__shutdown_ends_with_the_peers_close_notify, 0,
+                        BEV_PAIR_N_OPTIONS);
     tcase_add_test(tcase, bev__shutdown_of_a_silent_peer_times_out);
-    tcase_add_loop_test(tcase, bev__shutdown_before_the_handshake_aborts, 0, 5);
-    tcase_add_loop_test(tcase, bev__half_close_leaves_the_other_direction_open, 0, 5);
-    tcase_add_loop_test(tcase, bev__unwrap_goes_on_in_plaintext, 0, 5);
+    tcase_add_loop_test(tcase, bev__shutdown_before_the_handshake_aborts, 0, BEV_PAIR_N_OPTIONS);
+    tcase_add_loop_test(tcase, bev__half_close_leaves_the_other_direction_open, 0,
+                        BEV_PAIR_N_OPTIONS);
+    tcase_add_loop_test(tcase, bev__unwrap_goes_on_in_plaintext, 0, BEV_PAIR_N_OPTIONS);
     tcase_add_test(tcase, bev__unwrap_reports_truncation);
-    tcase_add_loop_test(tcase, bev__end_of_file_is_the_last_event_where_nothing_is_owed, 0, 5);
-    tcase_add_loop_test(tcase, bev__no_write_timeout_after_the_end, 0, 5);
+    tcase_add_loop_test(tcase, bev__end_of_file_is_the_last_event_where_nothing_is_owed, 0,
+                        BEV_PAIR_N_OPTIONS);
+    tcase_add_loop_test(tcase, bev__no_write_timeout_after_the_end, 0, BEV_PAIR_N_OPTIONS);
     return suite;
 }
 

@@ -282,20 +282,22 @@ static Suite *bev_fail_suite(void)
     Suite *suite = suite_create("bev_fail");
     TCase *tcase = add_case(suite, "failures");
 
-    tcase_add_loop_test(tcase, bev__end_of_file_without_close_notify_is_truncated, 0, 5);
+    tcase_add_loop_test(tcase, bev__end_of_file_without_close_notify_is_truncated, 0,
+                        BEV_PAIR_N_OPTIONS);
     tcase_add_test(tcase, bev__ragged_end_is_clean_only_when_asked_for);
     tcase_add_test(tcase, bev__plain_http_gets_an_alert_and_a_named_error);
     tcase_add_test(tcase, bev__failed_handshake_asks_for_no_bytes);
     tcase_add_test(tcase, bev__random_bytes_get_a_named_error);
-    tcase_add_loop_test(tcase, bev__refused_certificate_delivers_the_alert, 0, 5);
+    tcase_add_loop_test(tcase, bev__refused_certificate_delivers_the_alert, 0, BEV_PAIR_N_OPTIONS);
     tcase_add_test(tcase, bev__wrong_host_is_refused);
     tcase_add_test(tcase, bev__refused_connect_keeps_its_errno);
     tcase = add_case(suite, "deadlines");
-    tcase_add_loop_test(tcase, bev__silent_peer_meets_the_deadline, 0, 5);
+    tcase_add_loop_test(tcase, bev__silent_peer_meets_the_deadline, 0, BEV_PAIR_N_OPTIONS);
     tcase_add_test(tcase, bev__deadline_stands_while_both_directions_are_disabled);
-    tcase_add_loop_test(tcase, bev__handshake_is_not_held_up_by_a_rate_limit, 0, 5);
+    tcase_add_loop_test(tcase, bev__handshake_is_not_held_up_by_a_rate_limit, 0,
+                        BEV_PAIR_N_OPTIONS);
     tcase_add_test(tcase, bev__handshake_timeout_of_one_connection);
-    tcase_add_loop_test(tcase, bev__idle_open_connection_is_quiet, 0, 5);
+    tcase_add_loop_test(tcase, bev__idle_open_connection_is_quiet, 0, BEV_PAIR_N_OPTIONS);
     return suite;
 }
 

@@ -9,8 +9,6 @@
 #include "port_evbuffer.h"
 #include "support/suite.h"
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
 struct rig {
     struct evtls_port_evbuffer buffers;
     struct evtls_bio_link link;

@@ -12,8 +12,6 @@
 #include "support/pki.h"
 #include "support/suite.h"
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
 static struct pki *pki;
 
 static void set_up(void)

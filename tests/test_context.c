@@ -14,8 +14,6 @@
 #include "support/suite.h"
 #include "support/tmpdir.h"
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
 static struct pki *pki;
 static struct tmpdir *dir;
 

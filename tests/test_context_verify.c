@@ -11,8 +11,6 @@
 #include "support/hello.h"
 #include "support/suite.h"
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
 static struct pki *pki;
 
 static void set_up(void)

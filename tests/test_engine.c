@@ -15,8 +15,6 @@
 #include "support/engine_pair.h"
 #include "support/suite.h"
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
 /* ---- Life ------------------------------------------------------------------------------- */
 
 START_TEST(engine__null_is_accepted_everywhere)

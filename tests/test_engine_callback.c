@@ -13,8 +13,6 @@
 #include "support/engine_pair.h"
 #include "support/suite.h"
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
 struct sni_try {
     struct pair *pair;
     int calls;

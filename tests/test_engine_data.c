@@ -14,7 +14,6 @@
 #include "support/require.h"
 #include "support/suite.h"
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define RECORD 16384
 
 static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};

@@ -13,8 +13,6 @@
 #include "support/require.h"
 #include "support/suite.h"
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
 static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
 #define N_VERSIONS COUNT(versions)
 

@@ -16,8 +16,6 @@
 #include "support/engine_pair.h"
 #include "support/suite.h"
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
 static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
 #define N_VERSIONS COUNT(versions)
 

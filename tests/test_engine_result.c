@@ -20,14 +20,7 @@
 #include "support/seal.h"
 #include "support/suite.h"
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
 static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
-
-static const struct evtls_error *error_of(const struct end *end)
-{
-    return evtls_engine_get_error(end->engine);
-}
 
 /* A failure is final: each call says it again, nothing more is sent, OpenSSL's queue is empty. */
 static void check_failed(struct end *end, int status)
@@ -411,15 +404,6 @@ static void close_sealed(struct pair *pair, struct peer *peer, struct seal *seal
     pair_close(pair);
 }
 
-static void deliver(struct pair *pair, struct peer *peer)
-{
-    unsigned char bytes[4096];
-    size_t n;
-
-    while ((n = peer_take(peer, bytes, sizeof(bytes))) > 0)
-        evbuffer_add(pair->server.in, bytes, n);
-}
-
 /* A1: a fatal alert is an alert, never an end of file; its number and name are kept. */
 START_TEST(result__of_each_fatal_alert)
 {
@@ -432,7 +416,7 @@ START_TEST(result__of_each_fatal_alert)
 
     seal_record(seal, 23, "data", 4);
     seal_record(seal, 21, record, sizeof(record));
-    deliver(&pair, peer);
+    end_feed_from_peer(&pair.server, peer);
     evtls_engine_set_insecure_ragged_eof(pair.server.engine, 1);
     evtls_engine_set_input_eof(pair.server.engine);
     if (alert == EVTLS_ALERT_CLOSE_NOTIFY && versions[_i % 2] == TLS1_3_VERSION) {
@@ -484,7 +468,7 @@ START_TEST(result__of_a_bad_mac)
     seal_record(seal, 23, "good", 4);
     seal_broken_record(seal, 23, "evil", 4);
     seal_record(seal, 23, "late", 4);
-    deliver(&pair, peer);
+    end_feed_from_peer(&pair.server, peer);
     ck_assert_int_eq(read_text(&pair.server, "good"), EVTLS_ERR_PROTOCOL);
     ck_assert_int_eq(error_of(&pair.server)->alert, EVTLS_ALERT_BAD_RECORD_MAC);
     end_connect_peer(&pair.server, peer);

@@ -4,8 +4,6 @@
 #include "engine_state.h"
 #include "support/suite.h"
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
 /* Written down once more, in words: from, what happens, to. All else is refused. */
 static const struct {
     enum evtls_engine_state from;

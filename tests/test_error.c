@@ -12,8 +12,6 @@
 #include "error.h"
 #include "support/suite.h"
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
 static const struct {
     int value;
     const char *name, *text;

@@ -201,7 +201,7 @@ static Suite *faults_suite(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_set_timeout(tcase, 120);
     tcase_add_loop_test(tcase, faults__input_ends_after_every_byte, 0, 8);
-    tcase_add_loop_test(tcase, faults__one_byte_a_call, 0, 10);
+    tcase_add_loop_test(tcase, faults__one_byte_a_call, 0, 2 * BEV_PAIR_N_OPTIONS);
     tcase_add_test(tcase, faults__every_write_fails);
     suite_add_tcase(suite, tcase);
     return suite;

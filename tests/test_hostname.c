@@ -7,8 +7,6 @@
 #include "hostname.h"
 #include "support/suite.h"
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
 #define L63 "a23456789012345678901234567890123456789012345678901234567890abc"
 #define N253                                                                                       \
     L63 "." L63 "." L63 "."                                                                        \

@@ -17,8 +17,6 @@
 #include "support/suite.h"
 #include "support/tmpdir.h"
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
 static struct pki *pki;
 static struct tmpdir *dir;
 static struct pki_ident *leaf;
@@ -40,33 +38,13 @@ static void tear_down(void)
 
 /* ---- Texts ------------------------------------------------------------------------------ */
 
-/* What bio holds; lives until the process ends. */
-static const char *keep_text(BIO *bio)
-{
-    static struct kept {
-        struct kept *next;
-        char text[];
-    } * all;
-    char *data;
-    size_t len = (size_t)BIO_get_mem_data(bio, &data);
-    struct kept *kept = malloc(sizeof(*kept) + len + 1);
-
-    if (len > 0)
-        memcpy(kept->text, data, len);
-    kept->text[len] = '\0';
-    kept->next = all;
-    all = kept;
-    BIO_free(bio);
-    return kept->text;
-}
-
 static const char *old_key_pem(void)
 {
     BIO *bio = BIO_new(BIO_s_mem());
 
     ck_assert_int_eq(
         PEM_write_bio_PrivateKey_traditional(bio, pki_key(leaf), NULL, NULL, 0, NULL, NULL), 1);
-    return keep_text(bio);
+    return pki_keep_text(bio);
 }
 
 /* An encrypted key whose cipher only the legacy provider has; NULL where there is none. */
@@ -88,7 +66,7 @@ static const char *legacy_key_pem(void)
         BIO *bio = BIO_new(BIO_s_mem());
 
         PEM_write_bio_PKCS8(bio, encrypted);
-        text = keep_text(bio);
+        text = pki_keep_text(bio);
     }
     ERR_clear_error();
     X509_SIG_free(encrypted);
@@ -109,7 +87,7 @@ static const char *trusted_pem(void)
     X509_add1_trust_object(x509, OBJ_nid2obj(NID_server_auth));
     PEM_write_bio_X509_AUX(bio, x509);
     X509_free(x509);
-    return keep_text(bio);
+    return pki_keep_text(bio);
 }
 
 static char *utf16_of(const char *text, size_t *len)
@@ -183,7 +161,7 @@ static const char *expand(const char *pattern)
         else
             BIO_write(bio, pattern, 1);
     }
-    return keep_text(bio);
+    return pki_keep_text(bio);
 }
 
 static const char *write_pattern(const char *name, const char *pattern)
@@ -303,7 +281,7 @@ static const char *old_encrypted_key_pem(void)
                                                           (const unsigned char *)PKI_PASSWORD,
                                                           (int)strlen(PKI_PASSWORD), NULL, NULL),
                      1);
-    return keep_text(bio);
+    return pki_keep_text(bio);
 }
 
 START_TEST(identity__password_function_is_called_once_and_only_if_needed)
@@ -341,7 +319,7 @@ static const char *key_with_password(const char *password, size_t len)
     ck_assert_int_eq(PEM_write_bio_PKCS8PrivateKey(bio, pki_key(leaf), EVP_aes_256_cbc(), password,
                                                    (int)len, NULL, NULL),
                      1);
-    return keep_text(bio);
+    return pki_keep_text(bio);
 }
 
 /* X12: the limit, from both sides, and what is no text. */

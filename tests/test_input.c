@@ -12,8 +12,6 @@
 #include "support/suite.h"
 #include "support/tmpdir.h"
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
 static struct tmpdir *dir;
 
 static void set_up(void)

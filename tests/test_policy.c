@@ -15,8 +15,6 @@
 #include "support/suite.h"
 #include "support/tmpdir.h"
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
 static SSL_CTX *sealed(struct evtls_context *ctx)
 {
     struct evtls_error err;

@@ -16,8 +16,6 @@
 #include "support/suite.h"
 #include "support/vclock.h"
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
 struct world {
     struct pki *pki;
     struct peer *server; /* the one whose SSL_CTX the others share */

@@ -9,8 +9,6 @@
 #include "support/hosts.h"
 #include "support/suite.h"
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
 /* ---- Host A's session at host B --------------------------------------------------------- */
 
 enum relation { STRANGERS, COPIES };

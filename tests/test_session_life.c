@@ -11,8 +11,6 @@
 #include "support/suite.h"
 #include "support/vclock.h"
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
 /* ---- Age -------------------------------------------------------------------------------- */
 
 #define HOUR_MS (3600 * (int64_t)1000)

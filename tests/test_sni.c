@@ -14,8 +14,6 @@
 #include "support/hello.h"
 #include "support/suite.h"
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
 /* A server whose callback writes down what it is asked. */
 struct server {
     struct pki *pki;

@@ -16,8 +16,6 @@
 #include "support/engines.h"
 #include "support/suite.h"
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
 struct pair {
     struct pki *pki;
     struct pki_ident *client;

@@ -18,8 +18,6 @@
 #include "support/trust_verify.h"
 #include "trust.h"
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
 static struct pki *pki;
 static struct tmpdir *dir;
 static struct pki_ident *leaf, *revoked, *foreign;
@@ -53,26 +51,6 @@ static void free_dir(void)
 
 /* ---- Help ------------------------------------------------------------------------------- */
 
-/* What bio holds; lives until the process ends. */
-static const char *keep_text(BIO *bio)
-{
-    static struct kept {
-        struct kept *next;
-        char text[];
-    } * all;
-    char *data;
-    size_t len = (size_t)BIO_get_mem_data(bio, &data);
-    struct kept *kept = malloc(sizeof(*kept) + len + 1);
-
-    if (len > 0)
-        memcpy(kept->text, data, len);
-    kept->text[len] = '\0';
-    kept->next = all;
-    all = kept;
-    BIO_free(bio);
-    return kept->text;
-}
-
 /* O4: a certificate in OpenSSL's own form, trusted or rejected for one purpose. */
 static const char *trusted_pem(struct pki_ident *ident, int nid, bool reject)
 {
@@ -85,7 +63,7 @@ static const char *trusted_pem(struct pki_ident *ident, int nid, bool reject)
         X509_add1_trust_object(x509, OBJ_nid2obj(nid));
     PEM_write_bio_X509_AUX(bio, x509);
     X509_free(x509);
-    return keep_text(bio);
+    return pki_keep_text(bio);
 }
 
 /*
@@ -135,7 +113,7 @@ static const char *expand(const char *pattern)
                 (int)(*pattern == 'c' ? strstr(text, "-----END") - text : (long)strlen(text)));
         }
     }
-    return keep_text(bio);
+    return pki_keep_text(bio);
 }
 
 static struct evtls_trust *load(const char *pattern)
@@ -218,7 +196,7 @@ START_TEST(trust__two_hundred_certificates)
                           pki, &(struct pki_spec){.by = PKI_BY_SELF, .ca = true, .cn = cn})));
     }
     BIO_puts(bio, pki_cert_pem(pki_root(pki)));
-    text = keep_text(bio);
+    text = pki_keep_text(bio);
     ck_assert_int_eq(evtls_trust_add_data(&trust, text, strlen(text), NULL), 0);
     ck_assert_uint_eq(evtls_trust_get_num_certificates(trust), 200);
     ck_assert_int_eq(trust_verify(trust, leaf, 0), X509_V_OK);

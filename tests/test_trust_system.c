@@ -14,8 +14,6 @@
 #include "support/trust_verify.h"
 #include "trust.h"
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
 static struct pki *pki;
 static struct tmpdir *dir;
 static struct pki_ident *leaf, *foreign;

@@ -2,6 +2,9 @@
 #include "world.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 /* A prime length, so that no power of two of lost bytes goes unseen. */
 #define PATTERN_LENGTH 65521
@@ -151,6 +154,17 @@ void end_free(struct end *e)
     e->bev = NULL;
     if (bev != NULL)
         bufferevent_free(bev);
+}
+
+void end_reset(struct end *e)
+{
+    struct linger now = {.l_onoff = 1, .l_linger = 0};
+    evutil_socket_t fd = bufferevent_getfd(e->bev);
+    int null = open("/dev/null", O_RDWR);
+    ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now)), 0);
+    ck_assert_int_eq(dup2(null, fd), fd);
+    close(null);
+    end_free(e);
 }
 
 struct end *end_other(struct end *e)

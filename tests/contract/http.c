@@ -130,7 +130,6 @@ void http_serve(struct contract *c, struct http *h)
     socklen_t len = sizeof(c->address);
     memset(h, 0, sizeof(*h));
     h->c = c;
-    h->base = c->base;
     h->server = evhttp_new(c->base);
     ck_assert_ptr_nonnull(h->server);
     evhttp_set_bevcb(h->server, on_connection, h);
@@ -255,14 +254,14 @@ void http_raw_wait(struct contract *c, const char *text, size_t n)
         contract_wait(c, &c->client.reads, c->client.reads + 1, what);
 }
 
-char *http_raw_all(struct contract *c, size_t *length)
+char *http_raw_all(struct contract *c)
 {
     contract_wait(c, &c->client.eofs, 1, "the end of the connection");
     struct evbuffer *input = bufferevent_get_input(c->client.bev);
-    *length = evbuffer_get_length(input);
-    char *all = malloc(*length + 1);
+    size_t length = evbuffer_get_length(input);
+    char *all = malloc(length + 1);
     ck_assert_ptr_nonnull(all);
-    evbuffer_remove(input, all, *length);
-    all[*length] = '\0';
+    evbuffer_remove(input, all, length);
+    all[length] = '\0';
     return all;
 }

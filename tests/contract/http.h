@@ -25,13 +25,12 @@ struct http {
     size_t requests;    /* that reached a handler */
 
     struct evhttp_connection *evcon; /* evhttp's client, one connection */
-    struct event_base *base;
 
     /* What the client's requests came to. */
     size_t answers, failures; /* with and without a response */
     size_t chunks;
     int code;
-    uint64_t body;   /* bytes of the last body */
+    size_t body;     /* bytes of the last body */
     bool is_pattern; /* and whether they were the pattern */
     char text[64];   /* the beginning of it */
 };
@@ -57,6 +56,6 @@ void http_raw_send(struct contract *c, const char *text);
 /* Waits until the input holds text n times, or fails. */
 void http_raw_wait(struct contract *c, const char *text, size_t n);
 /* Waits for the end of the connection and returns all that arrived, to be freed. */
-char *http_raw_all(struct contract *c, size_t *length);
+char *http_raw_all(struct contract *c);
 
 #endif

@@ -80,8 +80,6 @@ static void add_file(struct contract *c)
 
 static void add_file_between_bytes(struct contract *c)
 {
-    size_t length;
-    contract_pattern_period(&length);
     contract_pair(c);
     end_send(&c->client, 1000);
     evbuffer_add_file(bufferevent_get_output(c->client.bev), pattern_file(2), 1000, 100000);

@@ -8,16 +8,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-static int connect_to(struct contract *c, struct end *e)
-{
-    return bufferevent_socket_connect(e->bev, (struct sockaddr *)&c->address, c->address_len);
-}
-
-static void stop_listening(struct contract *c)
-{
-    evconnlistener_free(c->listener);
-    c->listener = NULL;
-}
+#include "support/net.h"
 
 static void connects(struct contract *c)
 {
@@ -27,12 +18,7 @@ static void connects(struct contract *c)
     ck_assert_uint_eq(c->client.connects, 0);
     contract_wait(c, &c->client.connects, 1, "the connection");
     ck_assert_int_eq(c->client.what, BEV_EVENT_CONNECTED);
-    end_send(&c->client, 1000);
-    contract_wait_bytes(c, &c->server, 1000);
-    end_send(&c->server, 1000);
-    contract_wait_bytes(c, &c->client, 1000);
-    ck_assert_uint_eq(c->client.connects, 1);
-    ck_assert_int_eq(c->client.log[0], 'C');
+    contract_expect_exchange(c);
 }
 
 /* Most clients write their request first and connect afterwards. */
@@ -42,7 +28,7 @@ static void write_before_connect(struct contract *c)
     contract_make(c, &c->client, -1);
     end_send(&c->client, 100000);
     bufferevent_enable(c->client.bev, EV_READ | EV_WRITE);
-    ck_assert_int_eq(connect_to(c, &c->client), 0);
+    ck_assert_int_eq(end_connect(&c->client), 0);
     end_send(&c->client, 100000);
     contract_wait_bytes(c, &c->server, 200000);
     ck_assert_uint_eq(c->client.connects, 1);
@@ -53,7 +39,7 @@ static void enable_after_connect(struct contract *c)
 {
     contract_listen(c);
     contract_make(c, &c->client, -1);
-    ck_assert_int_eq(connect_to(c, &c->client), 0);
+    ck_assert_int_eq(end_connect(&c->client), 0);
     contract_wait(c, &c->client.connects, 1, "the connection");
     contract_wait(c, &c->accepts, 1, "the accepted connection");
     end_send(&c->server, 1000);
@@ -70,7 +56,7 @@ static void without_reading(struct contract *c)
     contract_make(c, &c->client, -1);
     c->client.on_write = end_free_when_empty;
     end_send(&c->client, 1000);
-    ck_assert_int_eq(connect_to(c, &c->client), 0);
+    ck_assert_int_eq(end_connect(&c->client), 0);
     contract_wait(c, &c->server.eofs, 1, "the end of what the client sent");
     ck_assert_uint_eq(c->server.received, 1000);
     ck_assert_uint_eq(c->server.errors, 0);
@@ -82,7 +68,7 @@ static void disabled_before_connect(struct contract *c)
     contract_make(c, &c->client, -1);
     bufferevent_disable(c->client.bev, EV_READ | EV_WRITE);
     end_send(&c->client, 1000);
-    ck_assert_int_eq(connect_to(c, &c->client), 0);
+    ck_assert_int_eq(end_connect(&c->client), 0);
     contract_settle(c, 30);
     ck_assert_uint_eq(c->server.received, 0);
     bufferevent_enable(c->client.bev, EV_READ | EV_WRITE);
@@ -126,7 +112,7 @@ static void to_unix_socket(struct contract *c)
     contract_make(c, &c->client, -1);
     bufferevent_enable(c->client.bev, EV_READ | EV_WRITE);
     end_send(&c->client, 1000);
-    ck_assert_int_eq(connect_to(c, &c->client), 0);
+    ck_assert_int_eq(end_connect(&c->client), 0);
     contract_wait_bytes(c, &c->server, 1000);
     end_send(&c->server, 1000);
     contract_wait_bytes(c, &c->client, 1000);
@@ -151,7 +137,7 @@ static void to_no_unix_socket(struct contract *c)
 static void refuse(struct contract *c)
 {
     contract_listen(c);
-    stop_listening(c);
+    contract_stop_listening(c);
     contract_make(c, &c->client, -1);
 }
 
@@ -167,7 +153,7 @@ static void refused(struct contract *c)
 {
     refuse(c);
     bufferevent_enable(c->client.bev, EV_READ | EV_WRITE);
-    ck_assert_int_eq(connect_to(c, &c->client), 0);
+    ck_assert_int_eq(end_connect(&c->client), 0);
     expect_one_refusal(c);
 }
 
@@ -175,7 +161,7 @@ static void refused_with_output(struct contract *c)
 {
     refuse(c);
     end_send(&c->client, 1000);
-    ck_assert_int_eq(connect_to(c, &c->client), 0);
+    ck_assert_int_eq(end_connect(&c->client), 0);
     expect_one_refusal(c);
     ck_assert_uint_eq(end_output(&c->client), 1000);
 }
@@ -184,7 +170,7 @@ static void refused_with_output(struct contract *c)
 static void errno_of_a_refusal(struct contract *c)
 {
     refuse(c);
-    ck_assert_int_eq(connect_to(c, &c->client), 0);
+    ck_assert_int_eq(end_connect(&c->client), 0);
     errno = 0;
     contract_wait(c, &c->client.errors, 1, "the refusal");
     ck_assert_int_eq(c->client.err, ECONNREFUSED);
@@ -202,13 +188,13 @@ static void again_after_a_refusal(struct contract *c)
     refuse(c);
     bufferevent_enable(c->client.bev, EV_READ | EV_WRITE);
     end_send(&c->client, 1000);
-    ck_assert_int_eq(connect_to(c, &c->client), 0);
+    ck_assert_int_eq(end_connect(&c->client), 0);
     contract_wait(c, &c->client.ends, 1, "the refusal");
     close(bufferevent_getfd(c->client.bev));
     ck_assert_int_eq(bufferevent_setfd(c->client.bev, -1), 0);
     contract_listen(c);
     bufferevent_enable(c->client.bev, EV_READ | EV_WRITE);
-    ck_assert_int_eq(connect_to(c, &c->client), 0);
+    ck_assert_int_eq(end_connect(&c->client), 0);
     contract_wait(c, &c->client.connects, 1, "the second connection");
     contract_wait_bytes(c, &c->server, 1000);
 }
@@ -229,7 +215,7 @@ static void own_descriptor(struct contract *c)
     contract_make(c, &c->client, -1);
     ck_assert_int_eq(bufferevent_setfd(c->client.bev, fd), 0);
     bufferevent_enable(c->client.bev, EV_READ | EV_WRITE);
-    ck_assert_int_eq(connect_to(c, &c->client), 0);
+    ck_assert_int_eq(end_connect(&c->client), 0);
     ck_assert_int_eq(bufferevent_getfd(c->client.bev), fd);
     contract_wait(c, &c->client.connects, 1, "the connection");
     end_send(&c->client, 1000);
@@ -268,9 +254,6 @@ static void take_as_server(struct contract *c, evutil_socket_t fd)
     struct end *e = &servers[n++];
     end_init(c, e, CONTRACT_SERVER, "one of many servers");
     contract_make(c, e, fd);
-    e->on_event = end_free_on_event;
-    if (c->t->traits & CONTRACT_TLS)
-        e->on_event = NULL;
     bufferevent_enable(e->bev, EV_READ | EV_WRITE);
 }
 
@@ -286,7 +269,7 @@ static void many_at_once(struct contract *c)
         end_init(c, &clients[i], CONTRACT_CLIENT, "one of many clients");
         contract_make(c, &clients[i], -1);
         end_send(&clients[i], 10000);
-        ck_assert_int_eq(connect_to(c, &clients[i]), 0);
+        ck_assert_int_eq(end_connect(&clients[i]), 0);
     }
     contract_wait(c, &c->accepts, MANY, "all of them to be accepted");
     for (int i = 0; i < MANY; i++)
@@ -304,21 +287,19 @@ static void many_at_once(struct contract *c)
 static void timeout_while_connecting(struct contract *c)
 {
     struct timeval tv = {0, 50000};
-    struct sockaddr_in sin = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof(sin);
-    evutil_socket_t l = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), filler[2];
-    bind(l, (struct sockaddr *)&sin, len);
-    listen(l, 0);
-    getsockname(l, (struct sockaddr *)&sin, &len);
+    struct sockaddr_storage sa;
+    socklen_t len;
+    evutil_socket_t l = net_listen(AF_INET, 0), filler[2];
+    net_address(l, &sa, &len);
     for (int i = 0; i < 2; i++) {
         filler[i] = own_socket();
-        connect(filler[i], (struct sockaddr *)&sin, len);
+        connect(filler[i], (struct sockaddr *)&sa, len);
     }
     contract_make(c, &c->client, -1);
     bufferevent_set_timeouts(c->client.bev, &tv, &tv);
     bufferevent_enable(c->client.bev, EV_READ | EV_WRITE);
-    ck_assert_int_eq(
-        bufferevent_socket_connect(c->client.bev, (struct sockaddr *)&sin, sizeof(sin)), 0);
+    ck_assert_int_eq(bufferevent_socket_connect(c->client.bev, (struct sockaddr *)&sa, (int)len),
+                     0);
     contract_wait(c, &c->client.timeouts, 1, "the timeout");
     ck_assert_uint_eq(c->client.connects, 0);
     ck_assert_uint_eq(c->client.ends, 0);

@@ -3,7 +3,6 @@
 #include "world.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -109,22 +108,10 @@ static void both_free(struct contract *c)
 
 /* --- errors --- */
 
-/* A reset without any goodbye: the socket is taken away from under the bufferevent. */
-static void reset_and_free(struct end *end)
-{
-    struct linger now = {.l_onoff = 1, .l_linger = 0};
-    evutil_socket_t fd = bufferevent_getfd(end->bev);
-    int null = open("/dev/null", O_RDWR);
-    ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now)), 0);
-    ck_assert_int_eq(dup2(null, fd), fd);
-    close(null);
-    end_free(end);
-}
-
 static void connection_reset(struct contract *c)
 {
     contract_pair(c);
-    reset_and_free(&c->client);
+    end_reset(&c->client);
     contract_wait(c, &c->server.ends, 1, "the reset");
     contract_settle(c, 30);
     end_expect(&c->server, 0, "X");
@@ -136,7 +123,7 @@ static void errno_of_a_reset(struct contract *c)
 {
     contract_pair(c);
     errno = 0;
-    reset_and_free(&c->client);
+    end_reset(&c->client);
     contract_wait(c, &c->server.ends, 1, "the reset");
     ck_assert_int_eq(c->server.err, ECONNRESET);
 }
@@ -155,7 +142,7 @@ static void write_error(struct contract *c)
     bufferevent_disable(c->server.bev, EV_READ);
     end_send(&c->server, 4 * MIB);
     contract_wait_bytes(c, &c->client, 10000);
-    reset_and_free(&c->client);
+    end_reset(&c->client);
     contract_wait(c, &c->server.ends, 1, "the write error");
     contract_settle(c, 30);
     ck_assert_uint_eq(c->server.ends, 1);

@@ -97,7 +97,7 @@ static void connected(struct contract *c, void (*hook)(struct end *, short))
     contract_make(c, &c->client, -1);
     c->client.on_event = hook;
     bufferevent_enable(c->client.bev, EV_READ | EV_WRITE);
-    bufferevent_socket_connect(c->client.bev, (struct sockaddr *)&c->address, c->address_len);
+    end_connect(&c->client);
     end_send(&c->client, 1000);
     contract_wait(c, &c->client.connects, 1, "the connection");
     contract_settle(c, 20);
@@ -151,32 +151,25 @@ static void eof_self(struct contract *c)
     ck_assert_ptr_null(c->server.bev);
 }
 
-static void reset_client(struct contract *c)
-{
-    struct linger now = {.l_onoff = 1, .l_linger = 0};
-    setsockopt(bufferevent_getfd(c->client.bev), SOL_SOCKET, SO_LINGER, &now, sizeof(now));
-    end_free(&c->client);
-}
-
 static void error_self(struct contract *c)
 {
     contract_pair(c);
     c->server.on_event = end_free_on_event;
-    reset_client(c);
+    end_reset(&c->client);
     contract_wait(c, &c->server.ends, 1, "the reset");
     contract_settle(c, 10);
     ck_assert_uint_eq(c->server.ends, 1);
+    ck_assert_uint_eq(c->server.errors, 1);
 }
 
 static void refused_self(struct contract *c)
 {
     contract_listen(c);
-    evconnlistener_free(c->listener);
-    c->listener = NULL;
+    contract_stop_listening(c);
     contract_make(c, &c->client, -1);
     c->client.on_event = end_free_on_event;
     bufferevent_enable(c->client.bev, EV_READ | EV_WRITE);
-    bufferevent_socket_connect(c->client.bev, (struct sockaddr *)&c->address, c->address_len);
+    end_connect(&c->client);
     contract_wait(c, &c->client.errors, 1, "the refusal");
     contract_settle(c, 10);
     ck_assert_str_eq(c->client.log, "X");

@@ -108,7 +108,6 @@ static void both_ways(struct contract *c)
     http_serve(c, &h);
     http_client(c, &h);
     up.c = c;
-    up.base = c->base;
     http_client(c, &up);
     http_add_pattern(body, 30 * MIB);
     http_request(&up, EVHTTP_REQ_POST, "/count", body);

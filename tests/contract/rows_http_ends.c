@@ -72,8 +72,7 @@ static void server_freed_in_a_download(struct contract *c)
     http_serve(c, &h);
     http_client(c, &h);
     http_request_streamed(&h, "/pattern?20000000");
-    while (h.body < 1000000)
-        event_base_loop(c->base, EVLOOP_ONCE);
+    contract_wait(c, &h.body, 1000000, "a part of the download");
     evhttp_free(h.server);
     h.server = NULL;
     contract_wait(c, &h.failures, 1, "the failure of the download");
@@ -166,8 +165,7 @@ static void cancelled(struct contract *c)
     http_serve(c, &h);
     http_client(c, &h);
     struct evhttp_request *req = http_request_streamed(&h, "/pattern?20000000");
-    while (h.body < 1000000)
-        event_base_loop(c->base, EVLOOP_ONCE);
+    contract_wait(c, &h.body, 1000000, "a part of the download");
     evhttp_cancel_request(req);
     contract_settle(c, 10);
     ck_assert_uint_eq(h.answers, 0);
@@ -183,8 +181,7 @@ static void client_freed_in_flight(struct contract *c)
     http_serve(c, &h);
     http_client(c, &h);
     http_request_streamed(&h, "/pattern?20000000");
-    while (h.body < 1000000)
-        event_base_loop(c->base, EVLOOP_ONCE);
+    contract_wait(c, &h.body, 1000000, "a part of the download");
     evhttp_connection_free(h.evcon);
     h.evcon = NULL;
     contract_settle(c, 20);

@@ -3,41 +3,19 @@
 #include "rows.h"
 #include "world.h"
 
-#include <time.h>
+#include "support/loop.h"
 
 /* --- no state spins --- */
-
-static double cpu_now_s(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
-    return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
-
-static void on_tick_over(evutil_socket_t fd, short what, void *arg)
-{
-    *(bool *)arg = true;
-}
 
 /* At most two turns of the loop in 200 ms while nothing happens, and next to no processor time. */
 static void expect_idle(struct contract *c)
 {
-    struct timeval tv = {0, 200000};
-    bool over = false;
-    int turns = 0;
     contract_settle(c, 20);
-    struct event *timer = evtimer_new(c->base, on_tick_over, &over);
-    event_add(timer, &tv);
-    double cpu = cpu_now_s();
-    while (!over) {
-        event_base_loop(c->base, EVLOOP_ONCE);
-        turns++;
-    }
-    cpu = cpu_now_s() - cpu;
-    event_free(timer);
-    ck_assert_msg(turns <= 3, "%d turns of the loop while nothing happens",
-                  turns); /* the last is our own timer's */
-    ck_assert_msg(cpu < 0.1, "%.3f s of processor time in 0.2 s of nothing", cpu);
+    long cpu = loop_cpu_us();
+    unsigned turns = loop_turns(c->base, 200);
+    cpu = loop_cpu_us() - cpu;
+    ck_assert_msg(turns <= 2, "%u turns of the loop while nothing happens", turns);
+    ck_assert_msg(cpu < 100000, "%ld us of processor time in 0.2 s of nothing", cpu);
 }
 
 static void idle_connected(struct contract *c)

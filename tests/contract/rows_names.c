@@ -67,23 +67,13 @@ static void client_to(struct contract *c, struct evdns_base *dns, int family, co
                      0);
 }
 
-static void expect_exchange(struct contract *c)
-{
-    end_send(&c->client, 1000);
-    contract_wait_bytes(c, &c->server, 1000);
-    end_send(&c->server, 1000);
-    contract_wait_bytes(c, &c->client, 1000);
-    ck_assert_uint_eq(c->client.connects, 1);
-    ck_assert_int_eq(c->client.log[0], 'C');
-}
-
 static void by_resolver(struct contract *c)
 {
     struct names n;
     contract_listen(c);
     names_start(c, &n);
     client_to(c, n.dns, AF_INET, "here.test");
-    expect_exchange(c);
+    contract_expect_exchange(c);
     ck_assert_uint_ge(n.questions, 1);
     ck_assert_int_eq(bufferevent_socket_get_dns_error(c->client.bev), 0);
     names_stop(c, &n);
@@ -155,10 +145,8 @@ static void setfd_during_lookup(struct contract *c)
     contract_wait(c, &n.questions, 1, "the question");
     ck_assert_int_eq(bufferevent_setfd(c->client.bev, -1), 0);
     contract_settle(c, 20);
-    ck_assert_int_eq(
-        bufferevent_socket_connect(c->client.bev, (struct sockaddr *)&c->address, c->address_len),
-        0);
-    expect_exchange(c);
+    ck_assert_int_eq(end_connect(&c->client), 0);
+    contract_expect_exchange(c);
     names_stop(c, &n);
 }
 
@@ -166,8 +154,7 @@ static void refused_after_lookup(struct contract *c)
 {
     struct names n;
     contract_listen(c);
-    evconnlistener_free(c->listener);
-    c->listener = NULL;
+    contract_stop_listening(c);
     names_start(c, &n);
     client_to(c, n.dns, AF_INET, "here.test");
     contract_wait(c, &c->client.errors, 1, "the refusal");
@@ -183,7 +170,7 @@ static void numeric_by_resolver(struct contract *c)
     contract_listen(c);
     names_start(c, &n);
     client_to(c, n.dns, AF_UNSPEC, "127.0.0.1");
-    expect_exchange(c);
+    contract_expect_exchange(c);
     ck_assert_uint_eq(n.questions, 0);
     names_stop(c, &n);
 }
@@ -192,14 +179,14 @@ static void numeric_blocking(struct contract *c)
 {
     contract_listen(c);
     client_to(c, NULL, AF_UNSPEC, "127.0.0.1");
-    expect_exchange(c);
+    contract_expect_exchange(c);
 }
 
 static void localhost_blocking(struct contract *c)
 {
     contract_listen(c);
     client_to(c, NULL, AF_INET, "localhost");
-    expect_exchange(c);
+    contract_expect_exchange(c);
 }
 
 /* An IPv4 address is no IPv6 host: the lookup fails without asking anybody. */

@@ -78,9 +78,7 @@ static void reconnect_after_the_end(struct contract *c)
         end_init(c, &c->server, CONTRACT_SERVER, "server");
         c->client.sent = 0;
         bufferevent_enable(c->client.bev, EV_READ | EV_WRITE);
-        ck_assert_int_eq(bufferevent_socket_connect(c->client.bev, (struct sockaddr *)&c->address,
-                                                    c->address_len),
-                         0);
+        ck_assert_int_eq(end_connect(&c->client), 0);
     }
     contract_wait(c, &c->client.connects, 4, "the last connection");
     ck_assert_uint_eq(c->accepts, 3 + (c->server.bev != NULL));

@@ -98,6 +98,7 @@ static const struct contract_known known[] = {
     {"read__called_again_while_at_the_high_watermark", STUCK, 0},
     {"end__free_is_an_end_for_the_peer", "reading stays enabled after the end", 0},
     {"end__reset_is_one_error", "with dirty shutdown allowed a reset looks like an end (A1)", 0},
+    {"free__itself_at_an_error", "with dirty shutdown allowed a reset looks like an end (A1)", 0},
     {"end__cut_is_not_an_end", "with dirty shutdown allowed a reset looks like an end (A1)", 0},
     {"end__write_error", "a failed write is reported as an end with dirty shutdown allowed (A1)",
      0},

@@ -4,18 +4,17 @@
 #include "rows.h"
 
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <errno.h>
 #include <event2/thread.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <time.h>
-#include <unistd.h>
+
+#include "support/loop.h"
+#include "support/net.h"
 
 double contract_patience_s = 10;
-
-static struct contract *contract_current; /* for libevent's log callback, which has no argument */
 
 double contract_now_s(void)
 {
@@ -24,25 +23,9 @@ double contract_now_s(void)
     return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
-static size_t count_fds(void)
-{
-    size_t n = 0;
-    DIR *dir = opendir("/proc/self/fd");
-    if (dir == NULL)
-        return 0;
-    while (readdir(dir) != NULL)
-        n++;
-    closedir(dir);
-    return n;
-}
-
 static void on_log(int severity, const char *message)
 {
-    if (severity < EVENT_LOG_WARN)
-        return;
-    if (contract_current != NULL)
-        contract_current->warnings++;
-    if (getenv("CONTRACT_VERBOSE") != NULL)
+    if (severity >= EVENT_LOG_WARN && getenv("CONTRACT_VERBOSE") != NULL)
         fprintf(stderr, "libevent: %s\n", message);
 }
 
@@ -63,13 +46,12 @@ void contract_begin(struct contract *c, const struct contract_transport *t,
     c->t = t;
     c->row = row;
     c->options = BEV_OPT_CLOSE_ON_FREE | row->bev_options;
-    contract_current = c;
     event_set_log_callback(on_log);
     if (row->setup & CONTRACT_DEBUG_MODE)
         event_enable_debug_mode();
     if (row->setup & CONTRACT_THREADS)
         ck_assert_int_eq(evthread_use_pthreads(), 0);
-    c->fds_before = count_fds();
+    c->fds_before = fd_count();
     make_base(c);
 }
 
@@ -77,9 +59,7 @@ static void free_base(struct contract *c)
 {
     end_free(&c->client);
     end_free(&c->server);
-    if (c->listener != NULL)
-        evconnlistener_free(c->listener);
-    c->listener = NULL;
+    contract_stop_listening(c);
     if (c->base != NULL) {
         contract_drain(c);
         event_base_free(c->base);
@@ -92,11 +72,10 @@ static void free_base(struct contract *c)
 void contract_finish(struct contract *c)
 {
     free_base(c);
-    ck_assert_msg(count_fds() == c->fds_before, "%zu descriptors before the row, %zu after it",
-                  c->fds_before, count_fds());
+    ck_assert_msg(fd_count() == c->fds_before, "%u descriptors before the row, %u after it",
+                  c->fds_before, fd_count());
     if (c->row->setup & (CONTRACT_DEBUG_MODE | CONTRACT_THREADS))
         libevent_global_shutdown();
-    contract_current = NULL;
 }
 
 void contract_again(struct contract *c)
@@ -188,36 +167,11 @@ static void set_buffers(const struct contract *c, evutil_socket_t fd)
     setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &c->buffer_size, sizeof(c->buffer_size));
 }
 
-static void tcp_fds(struct contract *c, evutil_socket_t fds[2])
-{
-    struct sockaddr_in sin = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof(sin);
-    evutil_socket_t l = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    ck_assert_int_ge(l, 0);
-    set_buffers(c, l);
-    ck_assert_int_eq(bind(l, (struct sockaddr *)&sin, sizeof(sin)), 0);
-    ck_assert_int_eq(listen(l, 1), 0);
-    ck_assert_int_eq(getsockname(l, (struct sockaddr *)&sin, &len), 0);
-    fds[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    ck_assert_int_ge(fds[0], 0);
-    set_buffers(c, fds[0]);
-    ck_assert_int_eq(connect(fds[0], (struct sockaddr *)&sin, sizeof(sin)), 0);
-    fds[1] = accept(l, NULL, NULL);
-    ck_assert_int_ge(fds[1], 0);
-    close(l);
-}
-
 void contract_fds(struct contract *c, evutil_socket_t fds[2])
 {
-    if (c->unix_pair) {
-        ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-        set_buffers(c, fds[0]);
-        set_buffers(c, fds[1]);
-    } else {
-        tcp_fds(c, fds);
-    }
+    net_pair(c->unix_pair ? NET_UNIX : NET_TCP, c->buffer_size, fds);
     for (int i = 0; i < 2; i++)
-        ck_assert_int_eq(evutil_make_socket_nonblocking(fds[i]), 0);
+        net_set_nonblocking(fds[i], true);
 }
 
 /* --- making ends --- */
@@ -304,7 +258,28 @@ void contract_connect(struct contract *c)
 {
     contract_make(c, &c->client, -1);
     bufferevent_enable(c->client.bev, EV_READ | EV_WRITE);
-    ck_assert_int_eq(
-        bufferevent_socket_connect(c->client.bev, (struct sockaddr *)&c->address, c->address_len),
-        0);
+    ck_assert_int_eq(end_connect(&c->client), 0);
+}
+
+int end_connect(struct end *e)
+{
+    return bufferevent_socket_connect(e->bev, (struct sockaddr *)&e->c->address,
+                                      e->c->address_len);
+}
+
+void contract_stop_listening(struct contract *c)
+{
+    if (c->listener != NULL)
+        evconnlistener_free(c->listener);
+    c->listener = NULL;
+}
+
+void contract_expect_exchange(struct contract *c)
+{
+    end_send(&c->client, 1000);
+    contract_wait_bytes(c, &c->server, 1000);
+    end_send(&c->server, 1000);
+    contract_wait_bytes(c, &c->client, 1000);
+    ck_assert_uint_eq(c->client.connects, 1);
+    ck_assert_int_eq(c->client.log[0], 'C');
 }

@@ -66,8 +66,7 @@ struct contract {
     size_t accepts;
     void (*on_accept)(struct contract *, evutil_socket_t fd); /* NULL: wraps it as the server end */
 
-    size_t fds_before;
-    size_t warnings; /* what libevent logged */
+    unsigned fds_before;
 };
 
 /* --- a row's start and finish, called by contract.c --- */
@@ -100,15 +99,23 @@ void contract_pair_ends(struct contract *c, struct end *client, struct end *serv
  * both ways. */
 void contract_listen(struct contract *c);
 void contract_listen_unix(struct contract *c);
+void contract_stop_listening(struct contract *c);
 unsigned contract_port(const struct contract *c);
 /* A client end that bufferevent_socket_connect has sent to the listener. */
 void contract_connect(struct contract *c);
+/* The same call for any end that has its bufferevent: what it returned. */
+int end_connect(struct end *e);
+/* After contract_connect: 1,000 bytes each way, behind one CONNECTED. */
+void contract_expect_exchange(struct contract *c);
 /* An end that shares the base, for rows that need more than two. Free it with end_free. */
 void end_init(struct contract *c, struct end *e, enum contract_role role, const char *name);
 
 /* --- what an end does --- */
 
 void end_free(struct end *e);
+/* The same, seen by the peer as a reset without any goodbye: the socket is taken away from under
+ * the bufferevent. */
+void end_reset(struct end *e);
 /* Writes the next n bytes of the pattern. */
 void end_send(struct end *e, size_t n);
 /* Takes at most n bytes from the input and checks them against the pattern. */

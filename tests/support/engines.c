@@ -58,24 +58,45 @@ bool ends_connect(struct end *client, struct end *server)
     return is_well(client) && is_well(server);
 }
 
-bool end_connect_peer(struct end *end, struct peer *peer)
+size_t end_feed_from_peer(struct end *end, struct peer *peer)
 {
     unsigned char bytes[4096];
+    size_t n, moved = 0;
+
+    while ((n = peer_take(peer, bytes, sizeof(bytes))) > 0) {
+        support_require(evbuffer_add(end->in, bytes, n) == 0);
+        moved += n;
+    }
+    return moved;
+}
+
+size_t end_feed_to_peer(struct end *end, struct peer *peer)
+{
+    unsigned char bytes[4096];
+    size_t n, moved = 0;
+
+    while ((n = (size_t)evbuffer_remove(end->out, bytes, sizeof(bytes))) > 0) {
+        peer_feed(peer, bytes, n);
+        moved += n;
+    }
+    return moved;
+}
+
+const struct evtls_error *error_of(const struct end *end)
+{
+    return evtls_engine_get_error(end->engine);
+}
+
+bool end_connect_peer(struct end *end, struct peer *peer)
+{
     enum peer_result result;
-    size_t n, moved;
+    size_t moved;
 
     do {
-        moved = 0;
         result = peer_step(peer);
-        while ((n = peer_take(peer, bytes, sizeof(bytes))) > 0) {
-            support_require(evbuffer_add(end->in, bytes, n) == 0);
-            moved += n;
-        }
+        moved = end_feed_from_peer(end, peer);
         end_step(end);
-        while ((n = (size_t)evbuffer_remove(end->out, bytes, sizeof(bytes))) > 0) {
-            peer_feed(peer, bytes, n);
-            moved += n;
-        }
+        moved += end_feed_to_peer(end, peer);
     } while (moved > 0);
     return is_well(end) && peer_is_open(peer) && result == PEER_WANT_INPUT;
 }

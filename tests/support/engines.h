@@ -41,6 +41,13 @@ void end_step(struct end *end);
 bool ends_connect(struct end *client, struct end *server);
 bool end_connect_peer(struct end *end, struct peer *peer);
 
+/* All ciphertext at hand, one way: how many bytes. */
+size_t end_feed_from_peer(struct end *end, struct peer *peer);
+size_t end_feed_to_peer(struct end *end, struct peer *peer);
+
+/* What ended the engine, or NULL. */
+const struct evtls_error *error_of(const struct end *end);
+
 /* A server that presents ident, and a client that trusts the root; unsealed. */
 struct evtls_context *server_context(struct pki_ident *ident);
 struct evtls_context *client_context(const struct pki *pki);

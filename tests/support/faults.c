@@ -93,20 +93,6 @@ static void release(struct faults *f)
     free(f);
 }
 
-void faults_free(struct faults *f)
-{
-    struct faults **link = &all;
-
-    if (f == NULL)
-        return;
-    pthread_mutex_lock(&lock);
-    while (*link != f)
-        link = &(*link)->next;
-    *link = f->next;
-    release(f);
-    pthread_mutex_unlock(&lock);
-}
-
 static void stop_watching(void)
 {
     marker[0] = '\0';

@@ -17,7 +17,7 @@
  * loop comes back at once: give EAGAIN to single calls, not to all. Where a rule ends the input,
  * the descriptor is really shut for reading, so that the loop notices.
  *
- * Objects stay valid after the descriptor is closed, until faults_free or faults_reset. Any thread
+ * Objects stay valid after the descriptor is closed, until faults_reset. Any thread
  * may make the calls; decide functions and on_connect run in the thread of the call.
  */
 #ifndef EVTLS_TESTS_SUPPORT_FAULTS_H
@@ -41,7 +41,6 @@ enum faults_call {
 struct faults;
 
 struct faults *faults_attach(int fd);
-void faults_free(struct faults *f);
 
 /* Frees every object, and ends faults_watch and faults_on_connect. */
 void faults_reset(void);

@@ -18,16 +18,13 @@
 static struct {
     ssize_t (*read)(int, void *, size_t);
     ssize_t (*readv)(int, const struct iovec *, int);
-    ssize_t (*recv)(int, void *, size_t, int);
     ssize_t (*recvfrom)(int, void *, size_t, int, struct sockaddr *, socklen_t *);
     ssize_t (*recvmsg)(int, struct msghdr *, int);
     ssize_t (*write)(int, const void *, size_t);
     ssize_t (*writev)(int, const struct iovec *, int);
-    ssize_t (*send)(int, const void *, size_t, int);
     ssize_t (*sendto)(int, const void *, size_t, int, const struct sockaddr *, socklen_t);
     ssize_t (*sendmsg)(int, const struct msghdr *, int);
     ssize_t (*sendfile)(int, int, off_t *, size_t);
-    int (*accept)(int, struct sockaddr *, socklen_t *);
     int (*accept4)(int, struct sockaddr *, socklen_t *, int);
     int (*connect)(int, const struct sockaddr *, socklen_t);
     int (*getsockopt)(int, int, int, void *, socklen_t *);
@@ -46,16 +43,13 @@ static void find_all(void)
 {
     find(&real.read, "read");
     find(&real.readv, "readv");
-    find(&real.recv, "recv");
     find(&real.recvfrom, "recvfrom");
     find(&real.recvmsg, "recvmsg");
     find(&real.write, "write");
     find(&real.writev, "writev");
-    find(&real.send, "send");
     find(&real.sendto, "sendto");
     find(&real.sendmsg, "sendmsg");
     find(&real.sendfile, "sendfile");
-    find(&real.accept, "accept");
     find(&real.accept4, "accept4");
     find(&real.connect, "connect");
     find(&real.getsockopt, "getsockopt");
@@ -162,17 +156,7 @@ ssize_t recvfrom(int fd, void *data, size_t len, int flags, struct sockaddr *sa,
 
 ssize_t recv(int fd, void *data, size_t len, int flags)
 {
-    struct faults_verdict v;
-    ssize_t ret;
-
-    resolve();
-    v = faults_before(fd, FAULTS_READ, len);
-    if (v.error != 0)
-        return fail(v.error);
-    if (v.end)
-        return 0;
-    ret = real.recv(fd, data, smaller(len, v.max), flags);
-    return flags & MSG_PEEK ? ret : after_read(fd, ret);
+    return recvfrom(fd, data, len, flags, NULL, NULL);
 }
 
 ssize_t read(int fd, void *data, size_t len)
@@ -250,16 +234,7 @@ ssize_t sendto(int fd, const void *data, size_t len, int flags, const struct soc
 
 ssize_t send(int fd, const void *data, size_t len, int flags)
 {
-    struct iovec iov = {(void *)data, len};
-    bool safe = (flags & MSG_NOSIGNAL) != 0;
-    struct faults_verdict v;
-
-    resolve();
-    v = faults_before(fd, FAULTS_WRITE, len);
-    faults_note_write(fd, safe);
-    if (v.error != 0)
-        return fail_write(v.error, safe);
-    return after_write(fd, &iov, real.send(fd, data, smaller(len, v.max), flags));
+    return sendto(fd, data, len, flags, NULL, 0);
 }
 
 ssize_t write(int fd, const void *data, size_t len)
@@ -316,11 +291,7 @@ int accept4(int fd, struct sockaddr *sa, socklen_t *sa_len, int flags)
 
 int accept(int fd, struct sockaddr *sa, socklen_t *sa_len)
 {
-    struct faults_verdict v;
-
-    resolve();
-    v = faults_before(fd, FAULTS_ACCEPT, 0);
-    return v.error != 0 ? fail(v.error) : real.accept(fd, sa, sa_len);
+    return accept4(fd, sa, sa_len, 0);
 }
 
 int connect(int fd, const struct sockaddr *sa, socklen_t sa_len)

@@ -41,11 +41,6 @@ struct forked_peer *forked_peer_start(const struct peer_options *options, int fd
     return peer;
 }
 
-pid_t forked_peer_pid(const struct forked_peer *peer)
-{
-    return peer->pid;
-}
-
 int forked_peer_wait(struct forked_peer *peer)
 {
     int status;
@@ -59,7 +54,8 @@ int forked_peer_wait(struct forked_peer *peer)
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-enum peer_result peer_fd_flush(struct peer *peer, int fd)
+/* Sends what the peer has ready. */
+static enum peer_result flush(struct peer *peer, int fd)
 {
     unsigned char data[16384];
     size_t len;
@@ -97,7 +93,7 @@ enum peer_result peer_fd_handshake(struct peer *peer, int fd)
 
         result = peer_handshake(peer);
         /* Also after a failure: the alert. */
-        io = peer_fd_flush(peer, fd);
+        io = flush(peer, fd);
         if (io == PEER_OK && result == PEER_WANT_INPUT)
             io = fill(peer, fd);
         if (io != PEER_OK)
@@ -110,7 +106,7 @@ enum peer_result peer_fd_write(struct peer *peer, int fd, const void *data, size
 {
     enum peer_result result = peer_write(peer, data, len);
 
-    return result == PEER_OK ? peer_fd_flush(peer, fd) : result;
+    return result == PEER_OK ? flush(peer, fd) : result;
 }
 
 enum peer_result peer_fd_read(struct peer *peer, int fd, void *data, size_t size, size_t *len)
@@ -141,7 +137,7 @@ enum peer_result peer_fd_drain(struct peer *peer, int fd, uint64_t *bytes)
 enum peer_result peer_fd_shutdown(struct peer *peer, int fd)
 {
     enum peer_result result = peer_shutdown(peer);
-    enum peer_result io = peer_fd_flush(peer, fd);
+    enum peer_result io = flush(peer, fd);
 
     return io != PEER_OK ? io : result;
 }

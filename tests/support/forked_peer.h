@@ -23,7 +23,6 @@
 #ifndef EVTLS_TESTS_SUPPORT_FORKED_PEER_H
 #define EVTLS_TESTS_SUPPORT_FORKED_PEER_H
 
-#include <sys/types.h>
 
 #include "peer.h"
 
@@ -34,8 +33,6 @@ struct forked_peer;
 /* options NULL: no TLS, the function gets a NULL peer. */
 struct forked_peer *forked_peer_start(const struct peer_options *options, int fd, forked_peer_fn fn,
                                       void *arg);
-
-pid_t forked_peer_pid(const struct forked_peer *peer);
 
 /* Waits for its end and frees it: the exit status, or -1 where a signal ended it. */
 int forked_peer_wait(struct forked_peer *peer);
@@ -52,8 +49,5 @@ enum peer_result peer_fd_read(struct peer *peer, int fd, void *data, size_t size
 /* Reads and drops until something other than data comes; counts the bytes. */
 enum peer_result peer_fd_drain(struct peer *peer, int fd, uint64_t *bytes);
 enum peer_result peer_fd_shutdown(struct peer *peer, int fd);
-
-/* Sends what the peer has ready: after peer_key_update and the like. */
-enum peer_result peer_fd_flush(struct peer *peer, int fd);
 
 #endif

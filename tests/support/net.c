@@ -161,23 +161,6 @@ bool net_write_all(int fd, const void *data, size_t len)
     return true;
 }
 
-bool net_read_all(int fd, void *data, size_t len)
-{
-    char *p = data;
-
-    while (len > 0) {
-        ssize_t n = recv(fd, p, len, 0);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        p += n;
-        len -= (size_t)n;
-    }
-    return true;
-}
-
 ssize_t net_read_to_end(int fd, void *data, size_t size)
 {
     char *p = data;
@@ -195,4 +178,9 @@ ssize_t net_read_to_end(int fd, void *data, size_t size)
         len += (size_t)n;
     }
     return (ssize_t)len;
+}
+
+bool net_read_all(int fd, void *data, size_t len)
+{
+    return net_read_to_end(fd, data, len) == (ssize_t)len;
 }

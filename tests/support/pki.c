@@ -407,6 +407,20 @@ static char *bio_to_string(BIO *bio)
     return text;
 }
 
+const char *pki_keep_text(BIO *bio)
+{
+    static struct kept {
+        struct kept *next;
+        char *text;
+    } * all;
+    struct kept *kept = zalloc(sizeof(*kept));
+
+    kept->text = bio_to_string(bio);
+    kept->next = all;
+    all = kept;
+    return kept->text;
+}
+
 static void write_certs(BIO *bio, const struct pki_ident *ident, bool with_chain)
 {
     support_require(PEM_write_bio_X509(bio, ident->cert) == 1);

@@ -24,6 +24,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include <openssl/bio.h>
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 
@@ -146,5 +147,8 @@ void pki_revoke(struct pki_ident *ident);
 /* A new revocation list of an issuer; times as in a spec (both zero: an hour ago .. in a month). */
 X509_CRL *pki_crl(struct pki_ident *issuer, long last_update, long next_update);
 const char *pki_crl_pem(struct pki_ident *issuer, long last_update, long next_update);
+
+/* What a memory BIO holds, which is freed; the text lives until the process ends. */
+const char *pki_keep_text(BIO *bio);
 
 #endif

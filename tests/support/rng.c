@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "rng.h"
 
-#include <stdlib.h>
-
 void rng_init(struct rng *rng, uint64_t seed)
 {
     rng->state = seed;
@@ -44,11 +42,4 @@ void rng_fill(struct rng *rng, void *data, size_t len)
 
     for (size_t i = 0; i < len; i++)
         p[i] = (unsigned char)rng_next(rng);
-}
-
-uint64_t rng_seed(uint64_t normal)
-{
-    const char *text = getenv("EVTLS_SEED");
-
-    return text != NULL && text[0] != '\0' ? strtoull(text, NULL, 0) : normal;
 }

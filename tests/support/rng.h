@@ -27,7 +27,4 @@ size_t rng_size(struct rng *rng, size_t max);
 
 void rng_fill(struct rng *rng, void *data, size_t len);
 
-/* EVTLS_SEED of the environment, to replay one seed; else the number given. */
-uint64_t rng_seed(uint64_t normal);
-
 #endif

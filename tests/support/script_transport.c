@@ -383,8 +383,3 @@ size_t transport_in_flight(const struct transport *t, unsigned side)
 {
     return t->sides[side].out.held;
 }
-
-bool transport_is_cut(const struct transport *t, unsigned side)
-{
-    return t->sides[side].out.cut;
-}

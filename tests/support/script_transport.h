@@ -59,7 +59,4 @@ uint64_t transport_now_ms(const struct transport *t);
 uint64_t transport_sent(const struct transport *t, unsigned side);
 size_t transport_in_flight(const struct transport *t, unsigned side);
 
-/* The script cut this side's direction: what it sends no longer arrives. */
-bool transport_is_cut(const struct transport *t, unsigned side);
-
 #endif

@@ -9,6 +9,8 @@
 
 #include <check.h>
 
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
 /* Runs the suite (which it takes over) as CK_* in the environment says; returns main's status. */
 int suite_run(Suite *suite);
 
