@@ -1,7 +1,7 @@
 # Measurements: "make bench" runs a short selection, bench/run --help says what else there is.
 # Nothing here is built by plain "make" or "make check". bench/run needs Python 3.
 
-bench_cppflags = $(AM_CPPFLAGS) -D_GNU_SOURCE $(LIBEVENT_EXTRA_CFLAGS) $(LIBEVENT_OPENSSL_CFLAGS) \
+bench_cppflags = $(AM_CPPFLAGS) -D_GNU_SOURCE $(LIBEVENT_CORE_CFLAGS) $(LIBEVENT_OPENSSL_CFLAGS) \
 	$(OPENSSL_CFLAGS)
 
 .PHONY: bench
@@ -10,7 +10,7 @@ if HAVE_LIBEVENT_OPENSSL
 EXTRA_PROGRAMS = bench/server bench/client
 
 bench_server_CPPFLAGS = $(bench_cppflags)
-bench_server_LDADD = libevtls.la $(LIBEVENT_OPENSSL_LIBS) $(LIBEVENT_EXTRA_LIBS) \
+bench_server_LDADD = libevtls.la $(LIBEVENT_OPENSSL_LIBS) \
 	$(LIBEVENT_CORE_LIBS) $(OPENSSL_LIBS)
 bench_server_SOURCES = \
 	bench/common.c \

@@ -59,8 +59,7 @@ AC_DEFUN([EVTLS_SANITIZERS], [
      AS_VAR_APPEND([EVTLS_CFLAGS],
        [" $evtls_sanitize -fno-omit-frame-pointer -fno-sanitize-recover=all"])
      AS_VAR_APPEND([EVTLS_LDFLAGS], [" $evtls_sanitize"])])
-  AC_SUBST([EVTLS_LDFLAGS])
-  AM_CONDITIONAL([SANITIZERS], [test "$enable_sanitizers" != no])])
+  AC_SUBST([EVTLS_LDFLAGS])])
 
 # Fortify needs optimisation and gets in the way of the sanitizers; a distribution may set it already.
 AC_DEFUN([EVTLS_HARDENING], [

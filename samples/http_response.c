@@ -59,7 +59,6 @@ static void take_status_line(struct http_response *response, const char *line)
         return;
     }
     response->status = atoi(code);
-    snprintf(response->status_line, sizeof(response->status_line), "%.250s", line);
     response->state = HTTP_HEADERS;
 }
 
@@ -187,7 +186,6 @@ static int read_body(struct http_response *response, struct evbuffer *in)
         return 0;
     }
     evbuffer_drain(in, len);
-    response->body_bytes += len;
     if (response->state == HTTP_BODY_END)
         return 1;
     response->left -= len;

@@ -30,11 +30,9 @@ struct http_response {
     enum http_response_state state;
     int status; /* of the final response; 1xx are passed over */
     uint64_t left;
-    uint64_t body_bytes;
     int has_length;
     int is_chunked;
     size_t header_bytes;
-    char status_line[256];
     const char *problem;
     /* Gets the body. Returns 0, or -1 to stop (state BAD, problem NULL). */
     int (*sink)(const void *data, size_t len, void *arg);

@@ -20,7 +20,7 @@
 
 static const char usage[] =
     "Usage: https-get [OPTION]... URL...\n"
-    "Fetches each https URL and writes its body to standard output.\n"
+    "Fetches each https URL, until one fails, and writes its body to standard output.\n"
     "  --cafile FILE           trust these CAs in place of the system's\n"
     "  --insecure              accept any certificate\n"
     "  --alpn LIST             protocols to offer, separated by commas; default http/1.1\n"
@@ -31,7 +31,8 @@ static const char usage[] =
     "  --verbose               show the handshake and what is called back, on standard error\n"
     "  --help\n"
     "Exit status: 0; 1 other failure; 2 wrong usage; 7 could not connect; 18 the answer was cut\n"
-    "off; 28 timeout; 35 TLS failed; 60 the server's certificate was refused.\n";
+    "off; 28 timeout; 35 TLS failed; 60 the server's certificate was refused;\n"
+    "128 and its number after a signal.\n";
 
 enum {
     EXIT_CONNECT = 7,

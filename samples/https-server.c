@@ -15,6 +15,7 @@
 #include <evtls/evtls.h>
 
 #include "http_files.h"
+#include "sample_server.h"
 #include "sample_util.h"
 #include "static_files.h"
 #include "vhosts.h"
@@ -191,18 +192,6 @@ static void on_dump(evutil_socket_t number, short what, void *arg)
 
 /* ---- Start and end ---------------------------------------------------------------------- */
 
-static int store_certificate(const struct server *server)
-{
-    const struct evtls_certificate *certificate = evtls_context_get_certificate(server->ctx);
-    size_t len;
-    const char *pem = evtls_certificate_get_pem(certificate, &len);
-
-    if (server->write_cert == NULL || sample_write_file(server->write_cert, pem, len) == 0)
-        return 0;
-    sample_error("%s: %s", server->write_cert, strerror(errno));
-    return -1;
-}
-
 static int start_loop(struct server *server)
 {
     server->base = event_base_new();
@@ -260,7 +249,8 @@ static int run(struct server *server)
         sample_error("%s", err.message);
         return EXIT_FAILURE;
     }
-    if (store_certificate(server) < 0 || start_listening(server, &endpoint) < 0)
+    if (sample_write_certificate(server->ctx, server->write_cert) < 0 ||
+        start_listening(server, &endpoint) < 0)
         return EXIT_FAILURE;
     return event_base_dispatch(server->base) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

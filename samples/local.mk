@@ -27,7 +27,7 @@ samples_tls_echo_client_SOURCES = \
 	samples/sample_util.h \
 	samples/tls-echo-client.c
 samples_tls_echo_client_CPPFLAGS = $(sample_cppflags)
-samples_tls_echo_client_LDADD = $(sample_extra_ldadd)
+samples_tls_echo_client_LDADD = $(sample_ldadd)
 
 noinst_PROGRAMS += samples/https-server
 samples_https_server_SOURCES = \

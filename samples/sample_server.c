@@ -74,14 +74,14 @@ static int parse(struct sample_server *server, int argc, char **argv, const char
     return SAMPLE_GO_ON;
 }
 
-static int write_certificate(const struct sample_server *server)
+int sample_write_certificate(const struct evtls_context *ctx, const char *path)
 {
     size_t len;
-    const char *pem = evtls_certificate_get_pem(evtls_context_get_certificate(server->ctx), &len);
+    const char *pem = evtls_certificate_get_pem(evtls_context_get_certificate(ctx), &len);
 
-    if (server->write_cert == NULL || sample_write_file(server->write_cert, pem, len) == 0)
+    if (path == NULL || sample_write_file(path, pem, len) == 0)
         return 0;
-    sample_error("%s: %s", server->write_cert, strerror(errno));
+    sample_error("%s: %s", path, strerror(errno));
     return -1;
 }
 
@@ -110,7 +110,8 @@ int sample_server_init(struct sample_server *server, int argc, char **argv, cons
         sample_error("%s", err.message);
         return EXIT_FAILURE;
     }
-    return write_certificate(server) < 0 ? EXIT_FAILURE : SAMPLE_GO_ON;
+    return sample_write_certificate(server->ctx, server->write_cert) < 0 ? EXIT_FAILURE
+                                                                        : SAMPLE_GO_ON;
 }
 
 static void accept_again(evutil_socket_t fd, short what, void *listener)

@@ -54,6 +54,9 @@ void sample_server_cleanup(struct sample_server *server);
 int sample_load_identity(struct evtls_context *ctx, const char *cert, const char *key,
                          struct evtls_error *err);
 
+/* Writes the context's certificate to a file, where path is not NULL: 0, or -1 after a message. */
+int sample_write_certificate(const struct evtls_context *ctx, const char *path);
+
 /*
  * A list of open connections. The list entry is the user data of the connection's engine, so it
  * goes when the connection is freed. remember returns 0, or -1 without memory.

@@ -269,7 +269,8 @@ struct evtls_context *vhosts_load(struct vhosts *vhosts, struct evtls_error *err
     return ctx;
 }
 
-const struct vhost *vhosts_find(const struct vhosts *vhosts, const char *name)
+/* The host of a name (NULL and unknown ones: the default). name may have upper case and a dot. */
+static const struct vhost *find_host(const struct vhosts *vhosts, const char *name)
 {
     const struct vhost *host = find(vhosts, name);
 
@@ -284,8 +285,8 @@ static int same(const char *a, const char *b)
 const struct vhost *vhosts_choose(const struct vhosts *vhosts, const char *server_name,
                                   const char *host_header)
 {
-    const struct vhost *connected = vhosts_find(vhosts, server_name);
-    const struct vhost *asked = host_header ? vhosts_find(vhosts, host_header) : connected;
+    const struct vhost *connected = find_host(vhosts, server_name);
+    const struct vhost *asked = host_header ? find_host(vhosts, host_header) : connected;
 
     if (asked == connected)
         return asked;

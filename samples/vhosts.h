@@ -54,9 +54,6 @@ int vhosts_set_dir(struct vhosts *vhosts, const char *text);
  */
 struct evtls_context *vhosts_load(struct vhosts *vhosts, struct evtls_error *err);
 
-/* The host of a name (NULL and unknown ones: the default). name may have upper case and a dot. */
-const struct vhost *vhosts_find(const struct vhosts *vhosts, const char *name);
-
 /*
  * The host that serves a request, or NULL where it must be refused with 421: its Host header
  * (may be NULL, may have a port) names a host whose rules differ from those under which this

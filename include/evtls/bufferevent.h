@@ -10,14 +10,15 @@
  *
  * Promises:
  *  - Once made, not one byte of what is written is sent before the handshake is complete or after
- *    TLS ended, whatever is called on the bufferevent.
+ *    TLS ended, whatever is called on the bufferevent, but where evtls_bufferevent_unwrap asked to
+ *    go on in plaintext.
  *  - One terminal event for a connection, after all plaintext that came before it.
  *  - A byte leaves the output buffer only when the record that carries it has been taken by the
  *    kernel: when it is empty, nothing is owed to the peer, and the write callback follows that.
  *  - No callback runs inside the call that registered it. A bufferevent may be freed in any
  *    callback.
  *  - Memory is bounded: beyond the program's own input and output buffers a connection holds at
- *    most 64 KiB of ciphertext to send and one record received.
+ *    most 64 KiB of ciphertext to send and, while it may not be delivered, 64 KiB received.
  *
  * Events, in order: alpn, handshake, then BEV_EVENT_CONNECTED, alone, once; close_notify, then
  * BEV_EVENT_READING|BEV_EVENT_EOF; or error, then BEV_EVENT_ERROR with the direction that met it
