@@ -402,7 +402,8 @@ static char *bio_to_string(BIO *bio)
     long len = BIO_get_mem_data(bio, &data);
     char *text = zalloc((size_t)len + 1);
 
-    memcpy(text, data, (size_t)len);
+    if (len > 0) /* An empty BIO has no data at all. */
+        memcpy(text, data, (size_t)len);
     BIO_free(bio);
     return text;
 }
