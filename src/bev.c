@@ -12,6 +12,8 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
+#include "callbacks.h"
+
 #define OPS_TO_CONN(table)                                                                         \
     ((struct evtls_bev *)((char *)(uintptr_t)(table)-offsetof(struct evtls_bev, ops)))
 
@@ -345,7 +347,11 @@ static int prepare(struct evtls_bev *conn, struct event_base *base, struct evtls
         return evtls_error_set_nomem(err);
     }
     conn->engine = evtls_engine_new_with_port(ctx, conn->role, &port, conn->bev, err);
-    return conn->engine ? 0 : EVTLS_ERR_CONFIG;
+    if (!conn->engine) {
+        return EVTLS_ERR_CONFIG;
+    }
+    conn->cb = *evtls_context_get_callbacks(ctx, &conn->cb_arg);
+    return 0;
 }
 
 static void take_over(struct evtls_bev *conn)
@@ -430,21 +436,16 @@ struct evtls_engine *evtls_bufferevent_get_engine(struct bufferevent *bev)
 
 int evtls_bufferevent_setcb(struct bufferevent *bev, const struct evtls_callbacks *cb, void *arg)
 {
-    static const struct evtls_callbacks none;
-    struct evtls_bev *conn;
+    struct evtls_bev *conn = evtls_bev_lock(bev);
+    int status;
 
-    if (!cb) {
-        cb = &none;
-    }
-    if (memcmp(cb->reserved, none.reserved, sizeof(none.reserved)) != 0) {
-        return EVTLS_ERR_USAGE;
-    }
-    conn = evtls_bev_lock(bev);
     if (!conn) {
         return EVTLS_ERR_USAGE;
     }
-    conn->cb = *cb;
-    conn->cb_arg = arg;
+    status = evtls_callbacks_copy(&conn->cb, cb);
+    if (status == 0) {
+        conn->cb_arg = arg;
+    }
     evtls_bev_unlock(conn);
-    return 0;
+    return status;
 }

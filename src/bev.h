@@ -154,7 +154,7 @@ struct evtls_bev {
     ino_t fd_ino;
 
     struct bufferevent_rate_limit_group *group;
-    struct evtls_callbacks cb;
+    struct evtls_callbacks cb; /* the context's, unless the program has set others */
     void *cb_arg;
     evtls_unwrap_cb unwrap_cb;
     void *unwrap_arg;

@@ -97,6 +97,8 @@ struct evtls_context *evtls_context_copy(struct evtls_context *ctx, struct evtls
     copy->trust = evtls_trust_incref(ctx->trust);
     copy->lineage = evtls_lineage_incref(ctx->lineage);
     copy->handshake_timeout = ctx->handshake_timeout;
+    copy->callbacks = ctx->callbacks;
+    copy->callbacks_arg = ctx->callbacks_arg;
     copy->sni = evtls_context_get_sni(ctx);
     evtls_error_set_ok(err);
     return copy;

@@ -28,6 +28,8 @@ struct evtls_context {
     struct evtls_trust *trust;
     struct evtls_lineage *lineage;
     struct timeval handshake_timeout;
+    struct evtls_callbacks callbacks;
+    void *callbacks_arg;
     struct evtls_sni_hook *sni;       /* live, under lock */
     _Atomic(SSL_CTX *) ssl_ctx;       /* NULL until sealed */
     bool logs_keys;                   /* the SSL_CTX has the key log callback; under lock */

@@ -9,6 +9,7 @@
 
 #include <openssl/x509_vfy.h>
 
+#include "callbacks.h"
 #include "context_internal.h"
 #include "keylog.h"
 
@@ -234,6 +235,27 @@ void evtls_context_get_handshake_timeout(const struct evtls_context *ctx, struct
     static const struct timeval none = {0, 0};
 
     *timeout = ctx != NULL ? ctx->handshake_timeout : none;
+}
+
+/* ---- Callbacks of connections ------------------------------------------------------------ */
+
+int evtls_context_set_callbacks(struct evtls_context *ctx, const struct evtls_callbacks *cb,
+                                void *arg)
+{
+    int status = check_unsealed(ctx, NULL);
+
+    if (status == 0)
+        status = evtls_callbacks_copy(&ctx->callbacks, cb);
+    if (status == 0)
+        ctx->callbacks_arg = arg;
+    return status;
+}
+
+const struct evtls_callbacks *evtls_context_get_callbacks(const struct evtls_context *ctx,
+                                                          void **arg)
+{
+    *arg = ctx->callbacks_arg;
+    return &ctx->callbacks;
 }
 
 /* ---- Live settings ---------------------------------------------------------------------- */

@@ -43,6 +43,8 @@ libevtls_core_la_SOURCES = \
 	src/bev_write.c \
 	src/bio.c \
 	src/bio.h \
+	src/callbacks.c \
+	src/callbacks.h \
 	src/certificate.c \
 	src/certificate.h \
 	src/compat.h \

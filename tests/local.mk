@@ -146,6 +146,10 @@ check_tests += tests/test_bio
 tests_test_bio_CPPFLAGS = $(test_cppflags)
 tests_test_bio_LDADD = $(test_ldadd)
 
+check_tests += tests/test_callbacks
+tests_test_callbacks_CPPFLAGS = $(test_cppflags)
+tests_test_callbacks_LDADD = $(test_ldadd)
+
 check_tests += tests/test_certificate
 tests_test_certificate_CPPFLAGS = $(test_cppflags)
 tests_test_certificate_LDADD = $(test_ldadd)

@@ -76,25 +76,6 @@ extern "C" {
 #endif
 
 /*
- * What a connection reports beside libevent's events. Any member may be NULL. err and session
- * are borrowed for the call (evtls_session_incref keeps one), protocol as evtls_engine_get_alpn
- * has it.
- */
-struct evtls_callbacks {
-    /* The handshake is complete; evtls_engine_get_* have their answers. */
-    void (*handshake)(struct bufferevent *bev, void *arg);
-    /* The ALPN result: the protocol agreed, or NULL and 0. Not called where our side lists none. */
-    void (*alpn)(struct bufferevent *bev, const char *protocol, size_t len, void *arg);
-    /* The peer's close_notify arrived; all plaintext before it is in the input. */
-    void (*close_notify)(struct bufferevent *bev, void *arg);
-    /* A session to resume with later (a client's). With TLS 1.3 several may come, at any time. */
-    void (*session)(struct bufferevent *bev, struct evtls_session *session, void *arg);
-    /* The connection failed. */
-    void (*error)(struct bufferevent *bev, const struct evtls_error *err, void *arg);
-    void (*reserved[4])(void); /* NULL */
-};
-
-/*
  * A TLS connection over a stream socket.
  *
  * fd: a connected socket, which is made non-blocking; or -1, to be given later by
@@ -116,8 +97,9 @@ EVTLS_EXPORT struct bufferevent *evtls_bufferevent_socket_new(struct event_base 
                                                               struct evtls_error *err);
 
 /*
- * Sets what evtls calls back; cb is copied, NULL clears. Beside bufferevent_setcb, which is
- * independent of it.
+ * Sets what evtls calls back (struct evtls_callbacks, evtls/context.h), in place of what the
+ * context set for all its connections (evtls_context_set_callbacks); cb is copied, NULL clears.
+ * Beside bufferevent_setcb, which is independent of it. arg stays the program's.
  * Errors: EVTLS_ERR_USAGE (not ours; a reserved member is not NULL).
  */
 EVTLS_EXPORT int evtls_bufferevent_setcb(struct bufferevent *bev, const struct evtls_callbacks *cb,

@@ -34,9 +34,11 @@
 extern "C" {
 #endif
 
+struct bufferevent;
 struct evtls_certificate;
 struct evtls_context;
 struct evtls_engine;
+struct evtls_session;
 
 /* Which roles a context can play. Fixed for its life. */
 enum evtls_protocol {
@@ -96,6 +98,25 @@ struct evtls_password {
     ssize_t (*get)(char *buf, size_t size, void *arg);
     void *arg;
     void *reserved[4]; /* NULL */
+};
+
+/*
+ * What a connection reports beside libevent's events. Any member may be NULL. err and session
+ * are borrowed for the call (evtls_session_incref keeps one), protocol as evtls_engine_get_alpn
+ * has it.
+ */
+struct evtls_callbacks {
+    /* The handshake is complete; evtls_engine_get_* have their answers. */
+    void (*handshake)(struct bufferevent *bev, void *arg);
+    /* The ALPN result: the protocol agreed, or NULL and 0. Not called where our side lists none. */
+    void (*alpn)(struct bufferevent *bev, const char *protocol, size_t len, void *arg);
+    /* The peer's close_notify arrived; all plaintext before it is in the input. */
+    void (*close_notify)(struct bufferevent *bev, void *arg);
+    /* A session to resume with later (a client's). With TLS 1.3 several may come, at any time. */
+    void (*session)(struct bufferevent *bev, struct evtls_session *session, void *arg);
+    /* The connection failed. */
+    void (*error)(struct bufferevent *bev, const struct evtls_error *err, void *arg);
+    void (*reserved[4])(void); /* NULL */
 };
 
 /* ---- Life ------------------------------------------------------------------------------- */
@@ -344,6 +365,24 @@ EVTLS_EXPORT int evtls_context_set_handshake_timeout(struct evtls_context *ctx,
                                                      struct evtls_error *err);
 EVTLS_EXPORT void evtls_context_get_handshake_timeout(const struct evtls_context *ctx,
                                                       struct timeval *timeout);
+
+/* ---- Callbacks of connections ------------------------------------------------------------ */
+
+/*
+ * Sets what every bufferevent made on this context from then on calls back, evhttp's included,
+ * which are made out of the program's sight. cb is copied, NULL clears. Each bufferevent begins
+ * with a copy of its own; evtls_bufferevent_setcb replaces all of it for that one. arg is the same
+ * for all: the callbacks tell connections apart by their bufferevent, and by the user data of its
+ * engine. It stays the program's and must outlive the connections. An engine without a bufferevent
+ * calls none of them.
+ *
+ * The context that counts is the one that the connection was made with, also where the SNI
+ * callback chooses another: callbacks are no part of the policy that is changed then.
+ *
+ * Errors: EVTLS_ERR_USAGE (NULL context; a reserved member is not NULL), EVTLS_ERR_SEALED.
+ */
+EVTLS_EXPORT int evtls_context_set_callbacks(struct evtls_context *ctx,
+                                             const struct evtls_callbacks *cb, void *arg);
 
 /* ---- Live settings ---------------------------------------------------------------------- */
 
