@@ -29,6 +29,16 @@ struct bufferevent *evtls_evhttp_bevcb(struct event_base *base, void *ctx)
     return bev ? bev : evtls_bev_new_dead(base);
 }
 
+/* ---- A request's connection --------------------------------------------------------------- */
+
+struct evtls_engine *evtls_evhttp_request_get_engine(struct evhttp_request *req)
+{
+    struct evhttp_connection *evcon = req ? evhttp_request_get_connection(req) : NULL;
+    struct bufferevent *bev = evcon ? evhttp_connection_get_bufferevent(evcon) : NULL;
+
+    return evtls_bufferevent_get_engine(bev);
+}
+
 /* ---- Binding ------------------------------------------------------------------------------ */
 
 static int open_socket(const struct evutil_addrinfo *ai, const char *addr)

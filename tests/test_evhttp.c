@@ -9,6 +9,7 @@
 
 #include <event2/buffer.h>
 #include <event2/http.h>
+#include <netinet/in.h>
 
 #include <evtls/certificate.h>
 #include <evtls/evhttp.h>
@@ -140,6 +141,161 @@ START_TEST(evhttp__all_addresses)
 }
 END_TEST
 
+/* ---- What a handler can ask, and what is told of its connection ------------------------------ */
+
+struct seen {
+    char callbacks[64];
+    char alpn[16], name[64], peer[64];
+    enum evtls_role role;
+    struct evtls_engine *engine;
+    bool none; /* no engine */
+    unsigned requests, replies;
+};
+
+static void note_engine(struct seen *seen, struct evhttp_request *req)
+{
+    struct evtls_engine *engine = evtls_evhttp_request_get_engine(req);
+    const char *alpn = evtls_engine_get_alpn(engine, NULL);
+    const char *name = evtls_engine_get_server_name(engine);
+
+    seen->requests++;
+    seen->none = engine == NULL;
+    seen->engine = engine;
+    if (!engine)
+        return;
+    seen->role = evtls_engine_get_role(engine);
+    snprintf(seen->alpn, sizeof(seen->alpn), "%s", alpn ? alpn : "-");
+    snprintf(seen->name, sizeof(seen->name), "%s", name ? name : "-");
+    snprintf(seen->peer, sizeof(seen->peer), "%s",
+             evtls_certificate_get_subject(evtls_engine_get_peer_certificate(engine)));
+}
+
+static void on_request(struct evhttp_request *req, void *arg)
+{
+    note_engine(arg, req);
+    reply(req, NULL);
+}
+
+static int on_header(struct evhttp_request *req, void *arg)
+{
+    note_engine(arg, req);
+    return 0;
+}
+
+static void on_reply(struct evhttp_request *req, void *arg)
+{
+    struct seen *seen = arg;
+
+    ck_assert_ptr_nonnull(req);
+    ck_assert_int_eq(evhttp_request_get_response_code(req), 200);
+    ck_assert_ptr_null(evtls_evhttp_request_get_engine(req)); /* evhttp has parted them */
+    seen->replies++;
+}
+
+static void told_handshake(struct bufferevent *bev, void *arg)
+{
+    struct seen *seen = arg;
+
+    ck_assert(evtls_engine_is_handshake_done(evtls_bufferevent_get_engine(bev)));
+    strcat(seen->callbacks, "handshake ");
+}
+
+static void told_alpn(struct bufferevent *bev, const char *protocol, size_t len, void *arg)
+{
+    struct seen *seen = arg;
+
+    (void)bev;
+    ck_assert_uint_eq(len, strlen("http/1.1"));
+    strcat(strcat(seen->callbacks, protocol), " ");
+}
+
+/* A context's certificate made on the spot, for the other side to trust. */
+static void trust(struct evtls_context *ctx, const struct evtls_context *other)
+{
+    size_t len;
+    const char *pem = evtls_certificate_get_pem(evtls_context_get_certificate(other), &len);
+
+    ck_assert_int_eq(evtls_context_load_verify_locations_data(ctx, pem, len, NULL), 0);
+}
+
+static void get_page(struct evhttp_connection *evcon, struct seen *seen)
+{
+    struct evhttp_request *req = evhttp_request_new(on_reply, seen);
+    unsigned before = seen->replies;
+
+    evhttp_request_set_header_cb(req, on_header);
+    evhttp_add_header(evhttp_request_get_output_headers(req), "Host", "localhost");
+    ck_assert_int_eq(evhttp_make_request(evcon, req, EVHTTP_REQ_GET, "/"), 0);
+    ck_assert(loop_until_count(pair.base, &seen->replies, before + 1, 10000));
+}
+
+START_TEST(evhttp__a_handler_sees_its_connection)
+{
+    static const char *const protocols[] = {"http/1.1"}, *const names[] = {"visitor"};
+    static const struct evtls_callbacks told = {.handshake = told_handshake, .alpn = told_alpn};
+    struct seen server, client;
+    struct evhttp_connection *evcon;
+    struct bufferevent *bev;
+
+    memset(&server, 0, sizeof(server));
+    memset(&client, 0, sizeof(client));
+    evtls_context_use_self_signed(pair.client.ctx, names, 1, NULL);
+    trust(pair.server.ctx, pair.client.ctx);
+    evtls_context_set_verify_mode(pair.server.ctx, EVTLS_VERIFY_REQUIRED, NULL);
+    evtls_context_set_alpn(pair.server.ctx, protocols, 1);
+    evtls_context_set_alpn(pair.client.ctx, protocols, 1);
+    ck_assert_int_eq(evtls_context_set_callbacks(pair.server.ctx, &told, &server), 0);
+    ck_assert_int_eq(evtls_context_set_callbacks(pair.client.ctx, &told, &client), 0);
+    evhttp_set_gencb(http, on_request, &server);
+    ck_assert_int_eq(evtls_evhttp_bind(http, pair.server.ctx, "127.0.0.1", 0, NULL), 0);
+
+    bev = evtls_bufferevent_socket_new(pair.base, -1, pair.client.ctx, EVTLS_CLIENT,
+                                       BEV_OPT_CLOSE_ON_FREE, NULL);
+    evtls_engine_set_server_hostname(evtls_bufferevent_get_engine(bev), "localhost", NULL);
+    evcon = evhttp_connection_base_bufferevent_new(pair.base, NULL, bev, "127.0.0.1",
+                                                   (uint16_t)evtls_evhttp_get_port(http));
+    get_page(evcon, &client);
+    ck_assert_str_eq(server.callbacks, "http/1.1 handshake ");
+    ck_assert_str_eq(client.callbacks, "http/1.1 handshake ");
+    ck_assert_int_eq(server.role, EVTLS_SERVER);
+    ck_assert_str_eq(server.alpn, "http/1.1");
+    ck_assert_str_eq(server.name, "localhost");
+    ck_assert_str_eq(server.peer, "CN=visitor");
+    ck_assert_ptr_eq(client.engine, evtls_bufferevent_get_engine(bev));
+    ck_assert_int_eq(client.role, EVTLS_CLIENT);
+    ck_assert_str_eq(client.alpn, "http/1.1");
+    ck_assert_str_eq(client.peer, "CN=localhost");
+    ck_assert_ptr_ne(server.engine, client.engine);
+    evhttp_connection_free(evcon);
+}
+END_TEST
+
+START_TEST(evhttp__no_engine_without_tls)
+{
+    struct seen server, client;
+    struct evhttp_connection *evcon;
+    struct evhttp_bound_socket *bound;
+    struct evhttp_request *lone = evhttp_request_new(NULL, NULL);
+    struct sockaddr_in sin;
+    socklen_t len = sizeof(sin);
+
+    memset(&server, 0, sizeof(server));
+    memset(&client, 0, sizeof(client));
+    ck_assert_ptr_null(evtls_evhttp_request_get_engine(NULL));
+    ck_assert_ptr_null(evtls_evhttp_request_get_engine(lone));
+    evhttp_request_free(lone);
+    evhttp_set_gencb(http, on_request, &server);
+    bound = evhttp_bind_socket_with_handle(http, "127.0.0.1", 0);
+    ck_assert_ptr_nonnull(bound);
+    getsockname(evhttp_bound_socket_get_fd(bound), (struct sockaddr *)&sin, &len);
+    evcon = evhttp_connection_base_new(pair.base, NULL, "127.0.0.1", ntohs(sin.sin_port));
+    get_page(evcon, &client);
+    ck_assert_uint_eq(server.requests, 1);
+    ck_assert(server.none && client.none);
+    evhttp_connection_free(evcon);
+}
+END_TEST
+
 /* ---- Reload -------------------------------------------------------------------------------- */
 
 START_TEST(evhttp__new_context_leaves_connections_alone)
@@ -239,6 +395,8 @@ static Suite *evhttp_suite(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, evhttp__bind_says_what_is_wrong);
     tcase_add_test(tcase, evhttp__all_addresses);
+    tcase_add_test(tcase, evhttp__a_handler_sees_its_connection);
+    tcase_add_test(tcase, evhttp__no_engine_without_tls);
     tcase_add_test(tcase, evhttp__new_context_leaves_connections_alone);
     tcase_add_test(tcase, evhttp__accepting_rests_when_descriptors_run_out);
     tcase_add_test(tcase, evhttp__freed_while_accepting_rests);

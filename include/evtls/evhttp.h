@@ -12,6 +12,7 @@ extern "C" {
 #endif
 
 struct evhttp;
+struct evhttp_request;
 
 /*
  * For evhttp_set_bevcb(http, evtls_evhttp_bevcb, ctx): every connection that http accepts from
@@ -42,6 +43,18 @@ EVTLS_EXPORT int evtls_evhttp_bind(struct evhttp *http, struct evtls_context *ct
 
 /* The port that the latest evtls_evhttp_bind of http got, or 0: tells after port 0 was asked. */
 EVTLS_EXPORT int evtls_evhttp_get_port(struct evhttp *http);
+
+/*
+ * The engine of the connection that req came on (on a server) or goes out on (on a client), which
+ * has everything about its TLS: version, ALPN, the name asked for, the peer's certificate. NULL
+ * where that is not a connection of evtls, where req has none (any more), and for NULL. On a
+ * client evhttp parts them before it calls back that the request is complete: ask in the header or
+ * chunk callback (evhttp_request_set_header_cb), or evhttp_connection_get_bufferevent.
+ *
+ * Borrowed; it lives as long as the connection's bufferevent, so ask again for each request. With
+ * keep-alive all requests of a connection have the same one.
+ */
+EVTLS_EXPORT struct evtls_engine *evtls_evhttp_request_get_engine(struct evhttp_request *req);
 
 #ifdef __cplusplus
 }
