@@ -7,10 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 
 #include "callbacks.h"
 
@@ -112,60 +108,16 @@ void evtls_bev_work(struct evtls_bev *conn)
     bufferevent_decref(bev);
 }
 
-evutil_socket_t evtls_bev_get_fd(const struct evtls_bev *conn)
-{
-    return event_get_fd(&conn->bev->ev_read);
-}
-
 /* ---- The descriptor ----------------------------------------------------------------------- */
-
-/* libevent's finaliser wants these flags, and the bufferevent as the argument. */
-static void assign_events(struct evtls_bev *conn, evutil_socket_t fd, int priority)
-{
-    struct bufferevent *bev = conn->bev;
-    struct event_base *base = bev->ev_base;
-
-    event_del(&bev->ev_read);
-    event_del(&bev->ev_write);
-    event_del(&conn->ev_send);
-    event_assign(&bev->ev_read, base, fd, EV_READ | EV_PERSIST | EV_FINALIZE, evtls_bev_on_readable,
-                 bev);
-    event_assign(&bev->ev_write, base, -1, EV_WRITE | EV_PERSIST | EV_FINALIZE,
-                 evtls_bev_on_write_timeout, bev);
-    event_assign(&conn->ev_send, base, fd, EV_WRITE | EV_PERSIST | EV_FINALIZE,
-                 evtls_bev_on_sendable, bev);
-    event_priority_set(&bev->ev_read, priority);
-    event_priority_set(&bev->ev_write, priority);
-    event_priority_set(&conn->ev_send, priority);
-    conn->reading = EVTLS_BEV_READING_OFF;
-    conn->sending_on = false;
-}
-
-/* Remembers which socket the number means, where the program may close it before us. */
-static void remember_identity(struct evtls_bev *conn, evutil_socket_t fd)
-{
-    struct stat st;
-
-    conn->fork_count = evtls_bev_get_fork_count();
-    if (!(conn->options & BEV_OPT_CLOSE_ON_FREE) && fstat(fd, &st) == 0) {
-        conn->fd_dev = st.st_dev;
-        conn->fd_ino = st.st_ino;
-    }
-}
 
 static void attach_fd(struct evtls_bev *conn, evutil_socket_t fd, int priority)
 {
-    int on = 1;
-
-    assign_events(conn, fd, priority);
+    evtls_bev_socket_attach(conn, fd, priority);
     if (fd < 0) {
         conn->phase = EVTLS_BEV_NO_FD;
         return;
     }
-    evutil_make_socket_nonblocking(fd);
-    /* Records go out a loop turn at a time; Nagle's delay would only hold the last one back. */
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    remember_identity(conn, fd);
+    conn->fork_count = evtls_bev_get_fork_count();
     conn->phase = EVTLS_BEV_HANDSHAKE;
     evtls_bev_start_deadline(conn);
     if (conn->role == EVTLS_CLIENT) {
@@ -248,7 +200,7 @@ static int op_ctrl(struct bufferevent *bev, int op, union evtls_bev_ctrl_data *d
     case EVTLS_BEV_SET_FD:
         return set_fd(conn, data->fd);
     case EVTLS_BEV_GET_FD:
-        data->fd = evtls_bev_get_fd(conn);
+        data->fd = conn->transport->get_fd(conn);
         return 0;
     case EVTLS_BEV_CANCEL_ALL:
         die(conn);
@@ -395,6 +347,7 @@ struct bufferevent *evtls_bufferevent_socket_new(struct event_base *base, evutil
     conn->role = role;
     conn->options = (short)bev_options;
     conn->allowed = EV_WRITE;
+    conn->transport = &evtls_bev_socket;
     conn->bev = bufferevent_socket_new(base, -1, bev_options);
     if (!conn->bev) {
         evtls_error_set_nomem(err);

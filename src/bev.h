@@ -4,9 +4,10 @@
  *
  *   bev.c         life: construction, lookup, free, destruct, change of descriptor
  *   bev_enable.c  permission, interest and timeouts
+ *   bev_socket.c  the transport where that is a descriptor
  *   bev_limit.c   rate limits
- *   bev_read.c    descriptor -> engine -> input
- *   bev_write.c   output -> engine -> descriptor
+ *   bev_read.c    transport -> engine -> input
+ *   bev_write.c   output -> engine -> transport
  *   bev_notify.c  what the program is told, and when
  *   bev_end.c     the ways to end
  *
@@ -22,6 +23,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
@@ -75,18 +77,20 @@ enum {
     EVTLS_BEV_TELL_ERROR = 1 << 6
 };
 
-/* One record in the block: when its last byte is taken, `plain` bytes leave the output buffer. */
+/* One record: when its last byte is taken, `plain` bytes leave the output buffer. */
 struct evtls_bev_record {
-    size_t end; /* where it ends in the block */
+    uint64_t end; /* where it ends in all that was ever sent */
     size_t plain;
 };
 
 #define EVTLS_BEV_MAX_RECORDS 8
 
-/* Ciphertext on its way to the descriptor: in a block of the base or, where it is more, a heap. */
+/* Ciphertext on its way to the transport: in a block of the base or, where it is more, a heap. */
 struct evtls_bev_out {
     unsigned char *data;
-    size_t len, cap, off; /* off: how much the kernel has taken */
+    size_t len, cap, off; /* off: how much the transport has been given */
+    uint64_t start;       /* where data begins in all that was ever sent */
+    size_t in_flight;     /* given to the transport, but not taken by the kernel */
     struct evtls_block *block;
     struct evtls_bev_record records[EVTLS_BEV_MAX_RECORDS];
     uint8_t first, n_records;
@@ -98,13 +102,35 @@ struct evtls_bev_in {
     const unsigned char *data;
     size_t len;
     unsigned char *held; /* heap of what is kept between handlers; data points into it */
-    bool fd_end;         /* end of file or error: nothing more comes from the descriptor */
+    bool fd_end;         /* end of file or error: nothing more comes from the transport */
     int fd_errno;        /* of that error, or 0 */
+};
+
+/*
+ * What carries the ciphertext. Called by handlers only, but for watch, get_fd and farewell.
+ */
+struct evtls_bev_transport {
+    /* As recv(2) and writev(2), without blocking and without a signal. */
+    ssize_t (*receive)(struct evtls_bev *conn, void *buf, size_t size);
+    ssize_t (*send)(struct evtls_bev *conn, const struct iovec *iov, int n);
+
+    /* Nothing more is sent: says so to the peer, where that is ours to do. */
+    void (*send_fin)(struct evtls_bev *conn);
+
+    /* Registers for what is awaited. */
+    void (*watch)(struct evtls_bev *conn, enum evtls_bev_reading reading, bool sending);
+
+    /* At free: true when the peer may be sent something; sends what is encrypted, in one try. */
+    bool (*can_farewell)(const struct evtls_bev *conn);
+    void (*farewell)(struct evtls_bev *conn);
+
+    evutil_socket_t (*get_fd)(const struct evtls_bev *conn);
 };
 
 struct evtls_bev {
     struct bufferevent_ops ops; /* the bufferevent's be_ops points here */
     const struct bufferevent_ops *socket_ops;
+    const struct evtls_bev_transport *transport;
     struct bufferevent *bev;
     struct evtls_base *shared;
     struct evtls_engine *engine;
@@ -112,7 +138,7 @@ struct evtls_bev {
     TAILQ_ENTRY(evtls_bev) queued;
     struct evtls_queue *queue; /* the queue it is in, or NULL; under the base's lock */
 
-    struct event ev_send;  /* the descriptor takes more output, or is connected */
+    struct event ev_send;  /* a descriptor takes more output, or is connected */
     struct event ev_timer; /* the handshake's deadline, a linger, a bounded drain */
 
     enum evtls_bev_phase phase;
@@ -172,8 +198,6 @@ void evtls_bev_unlock(struct evtls_bev *conn);
 /* The connection of a bufferevent whose lock is held and which is ours. */
 struct evtls_bev *evtls_bev_from(const struct bufferevent *bev);
 
-evutil_socket_t evtls_bev_get_fd(const struct evtls_bev *conn);
-
 /*
  * Entry and exit of every handler (see above). Entering takes the lock without a reference first,
  * since the last reference may be gone: NULL then, and nothing is locked.
@@ -186,6 +210,13 @@ void evtls_bev_work(struct evtls_bev *conn);
 
 /* Queues the connection: something is to be done or told soon. */
 void evtls_bev_queue(struct evtls_bev *conn);
+
+/* bev_socket.c ----------------------------------------------------------------------------- */
+
+extern const struct evtls_bev_transport evtls_bev_socket;
+
+/* The descriptor is another one from now on, or none (-1); the events get this priority. */
+void evtls_bev_socket_attach(struct evtls_bev *conn, evutil_socket_t fd, int priority);
 
 /* bev_enable.c ----------------------------------------------------------------------------- */
 
@@ -245,7 +276,7 @@ extern const struct evtls_port_ops evtls_bev_port;
 
 void evtls_bev_on_readable(evutil_socket_t fd, short what, void *bev);
 
-/* Reads from the descriptor and moves what was read, within the budget of an event. */
+/* Reads from the transport and moves what was read, within the budget of an event. */
 void evtls_bev_read(struct evtls_bev *conn);
 
 /* Lets the engine work on the input at hand, up to what the program may be given. */
@@ -279,6 +310,9 @@ void evtls_bev_send_later(struct evtls_bev *conn);
 
 /* Sends what is encrypted: true when all of it was taken. */
 bool evtls_bev_send(struct evtls_bev *conn);
+
+/* The transport has given bytes to the kernel: lets go of the output that they carried. */
+void evtls_bev_drain_sent(struct evtls_bev *conn);
 
 /* Bytes of ciphertext that the kernel has not taken. */
 size_t evtls_bev_get_unsent(const struct evtls_bev *conn);

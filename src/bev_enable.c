@@ -122,59 +122,12 @@ static bool read_is_timed(const struct evtls_bev *conn)
             conn->phase == EVTLS_BEV_PLAIN);
 }
 
-/*
- * A persistent event that once had a timeout keeps it when it is deleted, and starts it again when
- * it is added without one. It forgets only a timeout that is taken back while it runs.
- */
-static void add_untimed(struct evtls_bev *conn)
+static enum evtls_bev_reading get_reading(const struct evtls_bev *conn)
 {
-    static const struct timeval an_hour = {3600, 0};
-    struct event *ev_read = &conn->bev->ev_read;
-
-    evtls_bev_add_event(conn, ev_read, conn->was_timed ? &an_hour : NULL);
-    if (conn->was_timed) {
-        event_remove_timer(ev_read);
+    if (!wants_read(conn)) {
+        return EVTLS_BEV_READING_OFF;
     }
-}
-
-static void settle_read(struct evtls_bev *conn)
-{
-    struct bufferevent *bev = conn->bev;
-    enum evtls_bev_reading want = EVTLS_BEV_READING_OFF;
-
-    if (wants_read(conn)) {
-        want = read_is_timed(conn) ? EVTLS_BEV_READING_TIMED : EVTLS_BEV_READING_ON;
-    }
-    if (want == conn->reading) {
-        return;
-    }
-    if (want == EVTLS_BEV_READING_OFF) {
-        event_del(&bev->ev_read);
-    } else if (want == EVTLS_BEV_READING_TIMED) {
-        evtls_bev_add_event(conn, &bev->ev_read, &bev->timeout_read);
-        conn->was_timed = true;
-    } else if (conn->reading == EVTLS_BEV_READING_OFF) {
-        add_untimed(conn);
-    } else {
-        event_remove_timer(&bev->ev_read);
-    }
-    conn->reading = want;
-}
-
-static void settle_send(struct evtls_bev *conn)
-{
-    bool want = wants_send(conn);
-
-    if (want == conn->sending_on) {
-        return;
-    }
-    if (want) {
-        event_priority_set(&conn->ev_send, event_get_priority(&conn->bev->ev_read));
-        evtls_bev_add_event(conn, &conn->ev_send, NULL);
-    } else {
-        event_del(&conn->ev_send);
-    }
-    conn->sending_on = want;
+    return read_is_timed(conn) ? EVTLS_BEV_READING_TIMED : EVTLS_BEV_READING_ON;
 }
 
 /*
@@ -300,8 +253,7 @@ int evtls_bufferevent_set_handshake_timeout(struct bufferevent *bev, const struc
 
 void evtls_bev_settle(struct evtls_bev *conn)
 {
-    settle_read(conn);
-    settle_send(conn);
+    conn->transport->watch(conn, get_reading(conn), wants_send(conn));
     settle_write_timer(conn);
     settle_deadline(conn);
 }

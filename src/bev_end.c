@@ -11,8 +11,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
 
 /* Unread input would turn our close into a reset, which destroys an alert on its way. */
 #define DISCARD_BYTES 65536
@@ -97,7 +95,7 @@ static void send_fin(struct evtls_bev *conn)
 {
     if (!conn->fin_sent) {
         conn->fin_sent = true;
-        (void)shutdown(evtls_bev_get_fd(conn), SHUT_WR);
+        conn->transport->send_fin(conn);
     }
 }
 
@@ -443,44 +441,20 @@ unsigned evtls_bev_get_fork_count(void)
     return fork_count;
 }
 
-/* Whether the descriptor's number still means our socket: who closes it may have done so. */
-static bool fd_is_ours(const struct evtls_bev *conn)
-{
-    struct stat st;
-
-    if (conn->options & BEV_OPT_CLOSE_ON_FREE) {
-        return true;
-    }
-    return fstat(evtls_bev_get_fd(conn), &st) == 0 && st.st_dev == conn->fd_dev &&
-           st.st_ino == conn->fd_ino;
-}
-
 /*
- * What is encrypted, a close_notify behind it, in one try. Then the input that is there is taken
- * off the socket, so that its closing is no reset. Not in a forked child: the connection goes on
- * in the process that made it.
+ * What is encrypted, a close_notify behind it, in one try. Not in a forked child: the connection
+ * goes on in the process that made it.
  */
 void evtls_bev_farewell(struct evtls_bev *conn)
 {
-    unsigned char waste[4096];
-
     if (conn->phase != EVTLS_BEV_OPEN || conn->write_errno || conn->in.fd_errno ||
         evtls_engine_is_busy(conn->engine) || conn->fork_count != evtls_bev_get_fork_count() ||
-        !fd_is_ours(conn)) {
+        !conn->transport->can_farewell(conn)) {
         return;
     }
     if (!conn->close_sent) {
         conn->close_sent = true;
         (void)evtls_engine_step_shutdown(conn->engine);
     }
-    if (evtls_bev_get_unsent(conn) > 0) {
-        (void)send(evtls_bev_get_fd(conn), conn->out.data + conn->out.off,
-                   evtls_bev_get_unsent(conn), MSG_NOSIGNAL | MSG_DONTWAIT);
-    }
-    for (int i = 0; i < 16 && !conn->in.fd_end; i++) {
-        if (recv(evtls_bev_get_fd(conn), waste, sizeof(waste), MSG_DONTWAIT) <
-            (ssize_t)sizeof(waste)) {
-            break;
-        }
-    }
+    conn->transport->farewell(conn);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Descriptor -> engine -> input buffer.
+ * Transport -> engine -> input buffer.
  *
  * Ciphertext is read into the base's scratch and used there at once. What cannot be used yet (the
  * handshake is to be told first, the input is at its high watermark) is kept, and nothing more is
@@ -13,7 +13,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 /* Times the scratch is filled in one event at most, so that other connections get their turn. */
 #define READ_ROUNDS 4
@@ -138,7 +137,7 @@ static void opened(struct evtls_bev *conn)
     }
 }
 
-/* Nothing more comes from the descriptor, and what came is used. The engine knows of a plain end.
+/* Nothing more comes from the transport, and what came is used. The engine knows of a plain end.
  */
 static void input_exhausted(struct evtls_bev *conn)
 {
@@ -252,14 +251,11 @@ void evtls_bev_advance(struct evtls_bev *conn)
 
 /* ---- Reading ------------------------------------------------------------------------------ */
 
-/* One recv into buf: the number of bytes, 0 when there are none now or ever (in.fd_end). */
+/* One read into buf: the number of bytes, 0 when there are none now or ever (in.fd_end). */
 static size_t receive(struct evtls_bev *conn, void *buf, size_t size)
 {
-    ssize_t n;
+    ssize_t n = conn->transport->receive(conn, buf, size);
 
-    do {
-        n = recv(evtls_bev_get_fd(conn), buf, size, MSG_DONTWAIT);
-    } while (n < 0 && errno == EINTR);
     if (n > 0) {
         return (size_t)n;
     }
@@ -290,7 +286,7 @@ static size_t get_read_size(struct evtls_bev *conn)
     return evtls_bev_clip_read(conn, room);
 }
 
-/* One recv, and what comes of it: true when there may be more at once. */
+/* One read, and what comes of it: true when there may be more at once. */
 static bool read_once(struct evtls_bev *conn, unsigned char *scratch)
 {
     size_t size = get_read_size(conn);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Output buffer -> engine -> descriptor.
+ * Output buffer -> engine -> transport.
  *
  * Bytes stay in the output buffer until the record that carries them was taken by the kernel:
  * they are encrypted where they lie, and drained record by record as the ciphertext goes. Programs
@@ -18,8 +18,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
 
 #define MAX_RECORD_PLAIN 16384
 #define MAX_RECORD_BYTES 16640 /* with header, MAC and padding of any cipher */
@@ -34,7 +32,7 @@
 
 size_t evtls_bev_get_unsent(const struct evtls_bev *conn)
 {
-    return conn->out.len - conn->out.off;
+    return conn->out.len - conn->out.off + conn->out.in_flight;
 }
 
 static void release_block(struct evtls_bev *conn)
@@ -48,6 +46,7 @@ static void release_block(struct evtls_bev *conn)
     }
     out->block = NULL;
     out->data = NULL;
+    out->start += out->off;
     out->len = out->off = out->cap = 0;
 }
 
@@ -57,6 +56,7 @@ void evtls_bev_drop_output(struct evtls_bev *conn)
     conn->out.first = 0;
     conn->out.n_records = 0;
     conn->out.encrypted = 0;
+    conn->out.in_flight = 0;
 }
 
 static int borrow_block(struct evtls_bev *conn)
@@ -72,13 +72,12 @@ static int borrow_block(struct evtls_bev *conn)
     return 0;
 }
 
-/* Moves what is unsent to a heap of its own with room for cap bytes. */
+/* Moves what is to be sent to a heap of its own with room for cap bytes. */
 static int move_to_heap(struct evtls_bev *conn, size_t cap)
 {
     struct evtls_bev_out *out = &conn->out;
-    size_t rest = out->len - out->off, gone = out->off;
+    size_t rest = out->len - out->off;
     unsigned char *heap = malloc(cap);
-    uint8_t first = out->first, n = out->n_records;
 
     if (!heap) {
         return -1;
@@ -88,9 +87,6 @@ static int move_to_heap(struct evtls_bev *conn, size_t cap)
     out->data = heap;
     out->len = rest;
     out->cap = cap;
-    for (uint8_t i = first; i < first + n; i++) {
-        out->records[i].end -= gone;
-    }
     return 0;
 }
 
@@ -102,7 +98,7 @@ int evtls_bev_add_output(struct evtls_bev *conn, const unsigned char *data, size
         return -1;
     }
     if (out->len + len > out->cap &&
-        move_to_heap(conn, 2 * evtls_bev_get_unsent(conn) + len) != 0) {
+        move_to_heap(conn, 2 * (out->len - out->off) + len) != 0) {
         return -1;
     }
     memcpy(out->data + out->len, data, len);
@@ -113,7 +109,7 @@ int evtls_bev_add_output(struct evtls_bev *conn, const unsigned char *data, size
 /* A blocked connection gives a nearly empty block back. */
 static void shrink_block(struct evtls_bev *conn)
 {
-    size_t rest = evtls_bev_get_unsent(conn);
+    size_t rest = conn->out.len - conn->out.off;
 
     if (conn->out.block && rest > 0 && rest <= SMALL_REST_BYTES) {
         (void)move_to_heap(conn, rest); /* without memory it keeps the block */
@@ -134,13 +130,13 @@ static void drain_output(struct evtls_bev *conn, size_t len)
     evtls_bev_touch_write_timer(conn);
 }
 
-/* The same for the bytes whose records were taken whole. */
-static void drain_sent(struct evtls_bev *conn)
+void evtls_bev_drain_sent(struct evtls_bev *conn)
 {
     struct evtls_bev_out *out = &conn->out;
+    uint64_t taken = out->start + out->off - out->in_flight;
     size_t plain = 0;
 
-    while (out->n_records > 0 && out->records[out->first].end <= out->off) {
+    while (out->n_records > 0 && out->records[out->first].end <= taken) {
         plain += out->records[out->first].plain;
         out->first++;
         out->n_records--;
@@ -154,28 +150,18 @@ static void drain_sent(struct evtls_bev *conn)
     }
 }
 
-static ssize_t send_bytes(struct evtls_bev *conn, const void *data, size_t len)
-{
-    ssize_t n;
-
-    do {
-        n = send(evtls_bev_get_fd(conn), data, len, MSG_NOSIGNAL | MSG_DONTWAIT);
-    } while (n < 0 && errno == EINTR);
-    return n;
-}
-
 bool evtls_bev_send(struct evtls_bev *conn)
 {
     struct evtls_bev_out *out = &conn->out;
 
     while (out->off < out->len) {
-        size_t size = out->len - out->off;
+        struct iovec rest = {out->data + out->off, out->len - out->off};
         ssize_t n;
 
         if (!evtls_bev_may_send(conn)) {
             break;
         }
-        n = send_bytes(conn, out->data + out->off, size);
+        n = conn->transport->send(conn, &rest, 1);
         if (n < 0) {
             if (errno != EAGAIN && errno != EWOULDBLOCK) {
                 evtls_bev_send_failed(conn, errno);
@@ -186,11 +172,11 @@ bool evtls_bev_send(struct evtls_bev *conn)
         conn->first_sent = true;
         out->off += (size_t)n;
         evtls_bev_charge_write(conn, (size_t)n);
-        drain_sent(conn);
+        evtls_bev_drain_sent(conn);
         if (conn->phase == EVTLS_BEV_DEAD) {
             return false;
         }
-        if ((size_t)n < size) {
+        if ((size_t)n < rest.iov_len) {
             break;
         }
     }
@@ -199,7 +185,7 @@ bool evtls_bev_send(struct evtls_bev *conn)
         return false;
     }
     release_block(conn);
-    return true;
+    return out->in_flight == 0;
 }
 
 /* ---- Encrypting --------------------------------------------------------------------------- */
@@ -231,7 +217,7 @@ static bool encrypt_record(struct evtls_bev *conn, size_t max)
     n = evtls_engine_step_write(conn->engine, conn->bev->output, out->encrypted, max);
     evbuffer_freeze(conn->bev->output, 1);
     if (n > 0) {
-        record->end = out->len;
+        record->end = out->start + out->len;
         record->plain = (size_t)n;
         out->n_records++;
         out->encrypted += (size_t)n;
@@ -277,20 +263,15 @@ static ssize_t send_plain(struct evtls_bev *conn, size_t max)
 {
     struct evbuffer_iovec vec[8];
     struct iovec iov[8];
-    struct msghdr msg = {.msg_iov = iov};
     int n = evbuffer_peek(conn->bev->output, (ev_ssize_t)max, NULL, vec, 8);
-    ssize_t sent;
+    int used = 0;
 
-    for (int i = 0; i < n && i < 8 && max > 0; i++) {
-        iov[i].iov_base = vec[i].iov_base;
-        iov[i].iov_len = vec[i].iov_len < max ? vec[i].iov_len : max;
-        max -= iov[i].iov_len;
-        msg.msg_iovlen++;
+    for (; used < n && used < 8 && max > 0; used++) {
+        iov[used].iov_base = vec[used].iov_base;
+        iov[used].iov_len = vec[used].iov_len < max ? vec[used].iov_len : max;
+        max -= iov[used].iov_len;
     }
-    do {
-        sent = sendmsg(evtls_bev_get_fd(conn), &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
-    } while (sent < 0 && errno == EINTR);
-    return sent;
+    return conn->transport->send(conn, iov, used);
 }
 
 static void flush_plain(struct evtls_bev *conn)

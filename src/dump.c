@@ -80,7 +80,7 @@ static void dump_one(struct evtls_bev *conn, void *arg)
         return;
     }
     fprintf(out, "fd=%d %s state=\"%s%s\" waits-for=\"%s\" input=%zu owed=%zu unsent=%zu",
-            (int)evtls_bev_get_fd(conn), conn->role == EVTLS_CLIENT ? "client" : "server",
+            (int)conn->transport->get_fd(conn), conn->role == EVTLS_CLIENT ? "client" : "server",
             phase_name(conn), ending_name(conn), waiting_for(conn),
             evbuffer_get_length(conn->bev->input), evbuffer_get_length(conn->bev->output),
             evtls_bev_get_unsent(conn));

@@ -40,6 +40,7 @@ libevtls_core_la_SOURCES = \
 	src/bev_ops.c \
 	src/bev_ops.h \
 	src/bev_read.c \
+	src/bev_socket.c \
 	src/bev_write.c \
 	src/bio.c \
 	src/bio.h \
