@@ -16,6 +16,7 @@
 #include "addresses.h"
 #include "http_response.h"
 #include "https_url.h"
+#include "sample_address.h"
 #include "sample_util.h"
 
 static const char usage[] =
@@ -33,6 +34,8 @@ static const char usage[] =
     "Exit status: 0; 1 other failure; 2 wrong usage; 7 could not connect; 18 the answer was cut\n"
     "off; 28 timeout; 35 TLS failed; 60 the server's certificate was refused;\n"
     "128 and its number after a signal.\n";
+
+#define MAX_TIMEOUT 86400
 
 enum {
     EXIT_CONNECT = 7,
@@ -55,6 +58,8 @@ struct fetch {
     struct evtls_session *session; /* of the connection before */
     struct sample_signals signals;
     struct sample_endpoint connect_to;
+    struct sample_names alpn;
+    long timeout_seconds;
     struct addresses addresses;
     struct https_url url;
     struct http_response response;
@@ -78,21 +83,6 @@ static int parse_version(const char *text, enum evtls_tls_version *version)
     return 0;
 }
 
-static int set_alpn(struct evtls_context *ctx, const char *list)
-{
-    const char *names[16];
-    char text[512];
-    size_t n = 0;
-    char *save;
-
-    snprintf(text, sizeof(text), "%s", list);
-    for (char *name = strtok_r(text, ",", &save); name && n < 16;
-         name = strtok_r(NULL, ",", &save)) {
-        names[n++] = name;
-    }
-    return evtls_context_set_alpn(ctx, names, n);
-}
-
 static int set_versions(struct evtls_context *ctx, const struct options *options,
                         struct evtls_error *err)
 {
@@ -108,7 +98,8 @@ static int set_versions(struct evtls_context *ctx, const struct options *options
     return rc;
 }
 
-static struct evtls_context *make_context(const struct options *options, struct evtls_error *err)
+static struct evtls_context *make_context(const struct options *options,
+                                          const struct sample_names *alpn, struct evtls_error *err)
 {
     struct evtls_ca ca = {.file = options->cafile};
     struct evtls_context *ctx = evtls_context_new_default(EVTLS_PURPOSE_SERVER_AUTH, &ca, err);
@@ -124,9 +115,10 @@ static struct evtls_context *make_context(const struct options *options, struct 
     if (rc == 0 && options->cert) {
         rc = evtls_context_load_cert_chain(ctx, options->cert, options->key, NULL, err);
     }
-    if (rc == 0 && set_alpn(ctx, options->alpn) != 0) {
-        snprintf(err->message, sizeof(err->message), "--alpn: not a list of protocol names");
-        rc = EVTLS_ERR_USAGE;
+    if (rc == 0) {
+        rc = evtls_context_set_alpn(ctx, alpn->list, alpn->n);
+        evtls_error_init(err);
+        snprintf(err->message, sizeof(err->message), "--alpn: the list is too long");
     }
     if (rc == 0 && evtls_context_seal(ctx, err) == 0) {
         return ctx;
@@ -398,7 +390,7 @@ static void find_addresses(evutil_socket_t fd, short what, void *arg)
 
 static int fetch_url(struct fetch *fetch, const char *text)
 {
-    const struct timeval limit = {atol(fetch->options.timeout), 0}, at_once = {0, 0};
+    const struct timeval limit = {fetch->timeout_seconds, 0}, at_once = {0, 0};
     struct event *time_up;
 
     if (https_url_parse(&fetch->url, text) != 0) {
@@ -440,12 +432,18 @@ static int check_options(struct fetch *fetch)
         (options->tls_max && parse_version(options->tls_max, &version) != 0)) {
         return sample_usage_error("a TLS version is 1.2 or 1.3");
     }
-    if (atol(options->timeout) <= 0) {
-        return sample_usage_error("--timeout needs a number of seconds");
+    if (sample_parse_number(&fetch->timeout_seconds, options->timeout, 1, MAX_TIMEOUT) != 0) {
+        return sample_usage_error("--timeout needs a number of seconds from 1 to %d", MAX_TIMEOUT);
+    }
+    if (options->key && !options->cert) {
+        return sample_usage_error("--key needs --cert");
     }
     if (options->connect_to &&
         sample_parse_endpoint(&fetch->connect_to, options->connect_to) != 0) {
         return sample_usage_error("--connect-to needs HOST:PORT");
+    }
+    if (sample_names_init(&fetch->alpn, options->alpn) != 0) {
+        return sample_usage_error("--alpn needs names of 1 to 255 bytes, separated by commas");
     }
     return SAMPLE_GO_ON;
 }
@@ -481,7 +479,7 @@ static int set_up(struct fetch *fetch)
 {
     struct evtls_error err;
 
-    fetch->ctx = make_context(&fetch->options, &err);
+    fetch->ctx = make_context(&fetch->options, &fetch->alpn, &err);
     if (!fetch->ctx) {
         sample_error("%s", err.message);
         return -1;
@@ -499,6 +497,7 @@ static int set_up(struct fetch *fetch)
 
 static void clean_up(struct fetch *fetch)
 {
+    sample_names_cleanup(&fetch->alpn);
     evtls_session_free(fetch->session);
     if (fetch->dns) {
         evdns_base_free(fetch->dns, 0);

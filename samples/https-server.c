@@ -49,7 +49,7 @@ struct server {
     const char *listen;
     const char *alpn;
     const char *write_cert;
-    char *alpn_text;
+    struct sample_endpoint listen_at;
 };
 
 static int add_host(const char *text, void *arg)
@@ -72,6 +72,10 @@ static int check_options(struct server *server, const char *cert, const char *ke
 
     if (key != NULL && cert == NULL)
         return sample_usage_error("--key needs --cert");
+    if (sample_names_init(&server->vhosts.alpn, server->alpn) < 0)
+        return sample_usage_error("--alpn needs names of 1 to 255 bytes, separated by commas");
+    if (sample_parse_endpoint(&server->listen_at, server->listen) < 0)
+        return sample_usage_error("--listen needs ADDR:PORT or :PORT");
     first->cert = cert ? strdup(cert) : NULL;
     first->key = key ? strdup(key) : NULL;
     return SAMPLE_GO_ON;
@@ -99,22 +103,6 @@ static int parse(struct server *server, int argc, char **argv)
         return sample_usage_error("too many arguments");
     server->vhosts.hosts[0].dir = strdup(operand < argc ? argv[operand] : ".");
     return check_options(server, cert, key);
-}
-
-static int split_alpn(struct server *server)
-{
-    size_t n = 1, i = 0;
-    char *save, *name;
-
-    for (const char *p = server->alpn; *p; p++)
-        n += *p == ',';
-    server->alpn_text = strdup(server->alpn);
-    server->vhosts.alpn = calloc(n + 1, sizeof(*server->vhosts.alpn));
-    if (server->alpn_text == NULL || server->vhosts.alpn == NULL)
-        return -1;
-    for (name = strtok_r(server->alpn_text, ",", &save); name; name = strtok_r(NULL, ",", &save))
-        server->vhosts.alpn[i++] = name;
-    return 0;
 }
 
 static int open_folders(struct vhosts *vhosts)
@@ -211,8 +199,9 @@ static int start_loop(struct server *server)
     return 0;
 }
 
-static int start_listening(struct server *server, const struct sample_endpoint *endpoint)
+static int start_listening(struct server *server)
 {
+    const struct sample_endpoint *endpoint = &server->listen_at;
     const char *host = endpoint->host[0] ? endpoint->host : NULL;
     const char *shown = host ? host : "::";
     int brackets = strchr(shown, ':') != NULL;
@@ -233,12 +222,9 @@ static int start_listening(struct server *server, const struct sample_endpoint *
 
 static int run(struct server *server)
 {
-    struct sample_endpoint endpoint;
     struct evtls_error err;
 
-    if (sample_parse_endpoint(&endpoint, server->listen) < 0)
-        return sample_usage_error("--listen needs ADDR:PORT");
-    if (split_alpn(server) < 0 || start_loop(server) < 0) {
+    if (start_loop(server) < 0) {
         sample_error("out of memory");
         return EXIT_FAILURE;
     }
@@ -250,7 +236,7 @@ static int run(struct server *server)
         return EXIT_FAILURE;
     }
     if (sample_write_certificate(server->ctx, server->write_cert) < 0 ||
-        start_listening(server, &endpoint) < 0)
+        start_listening(server) < 0)
         return EXIT_FAILURE;
     return event_base_dispatch(server->base) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
@@ -266,8 +252,7 @@ static void cleanup(struct server *server)
     sample_signals_cleanup(&server->signals);
     evtls_context_free(server->ctx);
     vhosts_cleanup(&server->vhosts);
-    free(server->vhosts.alpn);
-    free(server->alpn_text);
+    sample_names_cleanup(&server->vhosts.alpn);
     if (server->base)
         event_base_free(server->base);
 }

@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <netdb.h>
-#include <netinet/in.h>
 #include <sys/socket.h>
 
 struct sample_connection {
@@ -50,27 +48,45 @@ int sample_load_identity(struct evtls_context *ctx, const char *cert, const char
     return evtls_context_use_self_signed(ctx, names, 3, err);
 }
 
-static int parse(struct sample_server *server, int argc, char **argv, const char *usage,
-                 int wants_backend)
+/* The options of all servers, then the program's own. Returns 0, or -1: too many. */
+static int join_options(struct sample_option *all, const struct sample_option *own,
+                        struct sample_server *server)
 {
-    const struct sample_option options[] = {
+    const struct sample_option common[] = {
         {.name = "listen", .value = &server->listen},
         {.name = "cert", .value = &server->cert},
         {.name = "key", .value = &server->key},
         {.name = "write-cert", .value = &server->write_cert},
-        {.name = wants_backend ? "backend" : NULL, .value = &server->backend},
-        {.name = NULL},
     };
-    int operands, status = sample_parse_options(argc, argv, options, usage, &operands);
+    size_t n = sizeof(common) / sizeof(common[0]);
 
+    memcpy(all, common, sizeof(common));
+    for (; own && own->name && n < SAMPLE_MAX_OPTIONS; own++)
+        all[n++] = *own;
+    memset(&all[n], 0, sizeof(all[n]));
+    return own && own->name ? -1 : 0;
+}
+
+int sample_server_parse(struct sample_server *server, int argc, char **argv, const char *usage,
+                        const struct sample_option *own)
+{
+    struct sample_option options[SAMPLE_MAX_OPTIONS + 1];
+    int operands, status;
+
+    sample_init(argv[0]);
+    memset(server, 0, sizeof(*server));
+    server->listen = "127.0.0.1:4433";
+    if (join_options(options, own, server) < 0)
+        return EXIT_FAILURE;
+    status = sample_parse_options(argc, argv, options, usage, &operands);
     if (status != SAMPLE_GO_ON)
         return status;
     if (operands < argc)
         return sample_usage_error("too many arguments");
     if (server->key != NULL && server->cert == NULL)
         return sample_usage_error("--key needs --cert");
-    if (wants_backend && server->backend == NULL)
-        return sample_usage_error("--backend is missing");
+    if (sample_parse_endpoint(&server->listen_at, server->listen) < 0)
+        return sample_usage_error("--listen needs ADDR:PORT or :PORT");
     return SAMPLE_GO_ON;
 }
 
@@ -85,18 +101,9 @@ int sample_write_certificate(const struct evtls_context *ctx, const char *path)
     return -1;
 }
 
-int sample_server_init(struct sample_server *server, int argc, char **argv, const char *usage,
-                       int wants_backend)
+int sample_server_start(struct sample_server *server)
 {
     struct evtls_error err;
-    int status;
-
-    sample_init(argv[0]);
-    memset(server, 0, sizeof(*server));
-    server->listen = "127.0.0.1:4433";
-    status = parse(server, argc, argv, usage, wants_backend);
-    if (status != SAMPLE_GO_ON)
-        return status;
 
     server->base = event_base_new();
     if (server->base == NULL || sample_signals_init(&server->signals, server->base) < 0) {
@@ -111,7 +118,14 @@ int sample_server_init(struct sample_server *server, int argc, char **argv, cons
         return EXIT_FAILURE;
     }
     return sample_write_certificate(server->ctx, server->write_cert) < 0 ? EXIT_FAILURE
-                                                                        : SAMPLE_GO_ON;
+                                                                         : SAMPLE_GO_ON;
+}
+
+int sample_server_init(struct sample_server *server, int argc, char **argv, const char *usage)
+{
+    int status = sample_server_parse(server, argc, argv, usage, NULL);
+
+    return status == SAMPLE_GO_ON ? sample_server_start(server) : status;
 }
 
 static void accept_again(evutil_socket_t fd, short what, void *listener)
@@ -131,30 +145,19 @@ static void accept_failed(struct evconnlistener *listener, void *arg)
 
 static int listen_on(struct sample_server *server, evconnlistener_cb accepted, void *arg)
 {
-    struct sample_endpoint endpoint;
-    struct evutil_addrinfo *found = NULL;
-    struct evutil_addrinfo hints = {.ai_flags = EVUTIL_AI_PASSIVE, .ai_socktype = SOCK_STREAM};
-    char port[8];
-    int error;
+    evutil_socket_t fd = sample_listen(&server->listen_at);
 
-    if (sample_parse_endpoint(&endpoint, server->listen) < 0)
-        return sample_usage_error("--listen needs ADDR:PORT");
-    snprintf(port, sizeof(port), "%d", endpoint.port);
-    error = evutil_getaddrinfo(endpoint.host[0] ? endpoint.host : NULL, port, &hints, &found);
-    if (error != 0) {
-        sample_error("%s: %s", endpoint.host, evutil_gai_strerror(error));
+    if (fd < 0)
+        return EXIT_FAILURE;
+    server->listener = evconnlistener_new(server->base, accepted, arg,
+                                          LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
+    if (server->listener == NULL) {
+        sample_error("no listener");
+        evutil_closesocket(fd);
         return EXIT_FAILURE;
     }
-    server->listener =
-        evconnlistener_new_bind(server->base, accepted, arg,
-                                LEV_OPT_REUSEABLE | LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC,
-                                -1, found->ai_addr, (int)found->ai_addrlen);
-    if (server->listener == NULL)
-        sample_error("cannot listen on %s: %s", server->listen, strerror(errno));
-    else
-        evconnlistener_set_error_cb(server->listener, accept_failed);
-    evutil_freeaddrinfo(found);
-    return server->listener ? SAMPLE_GO_ON : EXIT_FAILURE;
+    evconnlistener_set_error_cb(server->listener, accept_failed);
+    return SAMPLE_GO_ON;
 }
 
 static void print_address(evutil_socket_t fd)

@@ -11,6 +11,7 @@
 #include <event2/listener.h>
 #include <evtls/evtls.h>
 
+#include "sample_address.h"
 #include "sample_util.h"
 
 struct sample_connection;
@@ -25,17 +26,23 @@ struct sample_server {
     const char *cert;
     const char *key;
     const char *write_cert;
-    const char *backend;    /* tls-proxy's own option */
+    struct sample_endpoint listen_at;
     void (*stopping)(void); /* called before sample_server_run closes what is remembered, or NULL */
 };
 
 /*
- * Parses the command line, makes the event base and the context. usage is what --help prints.
- * wants_backend: whether there is an option --backend, which then must be given. Returns
- * SAMPLE_GO_ON, or an exit status. Either way sample_server_cleanup follows.
+ * Parses the command line and makes the event base and the context. usage is what --help prints.
+ * Returns SAMPLE_GO_ON, or an exit status. Either way sample_server_cleanup follows.
  */
-int sample_server_init(struct sample_server *server, int argc, char **argv, const char *usage,
-                       int wants_backend);
+int sample_server_init(struct sample_server *server, int argc, char **argv, const char *usage);
+
+/*
+ * The same in two steps, for a program that has options of its own (own: up to a NULL name, or
+ * NULL) and checks them between the two.
+ */
+int sample_server_parse(struct sample_server *server, int argc, char **argv, const char *usage,
+                        const struct sample_option *own);
+int sample_server_start(struct sample_server *server);
 
 /*
  * Listens, prints "listening on ADDR:PORT", and runs until SIGINT or SIGTERM. Then closes the

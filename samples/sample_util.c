@@ -11,14 +11,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 
 /* Above every character, so that getopt_long's '?' and ':' can't be mistaken for an option. */
 #define OPTION_BASE 256
-#define MAX_OPTIONS 32
 
 static const char *program = "sample";
 
@@ -89,11 +85,11 @@ static int take_option(const struct sample_option *option)
 int sample_parse_options(int argc, char **argv, const struct sample_option *options,
                          const char *usage, int *operands)
 {
-    struct option longs[MAX_OPTIONS + 2];
+    struct option longs[SAMPLE_MAX_OPTIONS + 2];
     int n, option, status = SAMPLE_GO_ON;
 
     memset(longs, 0, sizeof(longs));
-    for (n = 0; options[n].name && n < MAX_OPTIONS; n++) {
+    for (n = 0; options[n].name && n < SAMPLE_MAX_OPTIONS; n++) {
         longs[n].name = options[n].name;
         longs[n].has_arg = options[n].flag ? no_argument : required_argument;
         longs[n].val = OPTION_BASE + n;
@@ -111,6 +107,60 @@ int sample_parse_options(int argc, char **argv, const struct sample_option *opti
     }
     *operands = optind;
     return status;
+}
+
+int sample_parse_number(long *number, const char *text, long min, long max)
+{
+    char *end;
+
+    if (*text < '0' || *text > '9')
+        return -1;
+    errno = 0;
+    *number = strtol(text, &end, 10);
+    return *end == '\0' && errno == 0 && *number >= min && *number <= max ? 0 : -1;
+}
+
+/* The number of names in text, or 0 where one is empty or too long. */
+static size_t count_names(const char *text)
+{
+    size_t n = 0, len;
+
+    for (;; text += len + 1) {
+        len = strcspn(text, ",");
+        if (len == 0 || len > SAMPLE_NAME_MAX)
+            return 0;
+        n++;
+        if (text[len] == '\0')
+            return n;
+    }
+}
+
+int sample_names_init(struct sample_names *names, const char *text)
+{
+    size_t n = count_names(text);
+    char *save;
+
+    memset(names, 0, sizeof(*names));
+    if (*text == '\0')
+        return 0;
+    if (n == 0)
+        return -1;
+    names->text = strdup(text);
+    names->list = calloc(n, sizeof(*names->list));
+    if (names->text == NULL || names->list == NULL) {
+        sample_names_cleanup(names);
+        return -1;
+    }
+    for (char *name = strtok_r(names->text, ",", &save); name; name = strtok_r(NULL, ",", &save))
+        names->list[names->n++] = name;
+    return 0;
+}
+
+void sample_names_cleanup(struct sample_names *names)
+{
+    free(names->text);
+    free(names->list);
+    memset(names, 0, sizeof(*names));
 }
 
 const char *sample_escape(char *out, size_t size, const char *text)
@@ -180,60 +230,6 @@ void sample_log(int fd, const char *format, ...)
     line[len++] = '\n';
     if (write_line(fd, line, (size_t)len) < 0)
         dropped++;
-}
-
-int sample_parse_endpoint(struct sample_endpoint *endpoint, const char *text)
-{
-    const char *colon = strrchr(text, ':');
-    const char *host = text;
-    size_t len;
-    char *end;
-    long port;
-
-    if (colon == NULL || colon[1] < '0' || colon[1] > '9')
-        return -1;
-    port = strtol(colon + 1, &end, 10);
-    if (*end != '\0' || port > 65535)
-        return -1;
-    len = (size_t)(colon - text);
-    if (len >= 2 && host[0] == '[' && host[len - 1] == ']') {
-        host++;
-        len -= 2;
-    } else if (memchr(host, ':', len) != NULL) {
-        return -1; /* an IPv6 address without brackets could be cut anywhere */
-    }
-    if (len >= sizeof(endpoint->host))
-        return -1;
-    memcpy(endpoint->host, host, len);
-    endpoint->host[len] = '\0';
-    endpoint->port = (int)port;
-    return 0;
-}
-
-const char *sample_format_address(char *out, const struct sockaddr *address)
-{
-    char text[INET6_ADDRSTRLEN];
-    const struct sockaddr_in *in4 = (const struct sockaddr_in *)(const void *)address;
-    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)address;
-
-    if (address->sa_family == AF_INET && inet_ntop(AF_INET, &in4->sin_addr, text, sizeof(text)))
-        snprintf(out, SAMPLE_ADDRESS_SIZE, "%s:%u", text, (unsigned)ntohs(in4->sin_port));
-    else if (address->sa_family == AF_INET6 &&
-             inet_ntop(AF_INET6, &in6->sin6_addr, text, sizeof(text)))
-        snprintf(out, SAMPLE_ADDRESS_SIZE, "[%s]:%u", text, (unsigned)ntohs(in6->sin6_port));
-    else
-        snprintf(out, SAMPLE_ADDRESS_SIZE, "%s", address->sa_family == AF_UNIX ? "unix" : "-");
-    return out;
-}
-
-const char *sample_format_peer(char *out, evutil_socket_t fd)
-{
-    struct sockaddr_storage address;
-    socklen_t len = sizeof(address);
-
-    if (fd < 0 || getpeername(fd, (struct sockaddr *)&address, &len) < 0)
-        return strcpy(out, "-");
-    return sample_format_address(out, (struct sockaddr *)&address);
 }
 
 static void on_signal(evutil_socket_t number, short what, void *arg)

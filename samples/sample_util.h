@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * sample_util.h - what the sample programs share and what has nothing to do with TLS: messages,
- * options, addresses, signals, escaped text, files written whole.
+ * options, signals, escaped text, files written whole.
  */
 #ifndef SAMPLE_UTIL_H
 #define SAMPLE_UTIL_H
@@ -10,15 +10,12 @@
 #include <stdint.h>
 
 #include <event2/event.h>
-#include <event2/util.h>
 
 #if defined(__GNUC__)
 #define SAMPLE_PRINTF(text, first) __attribute__((format(printf, text, first)))
 #else
 #define SAMPLE_PRINTF(text, first)
 #endif
-
-struct sockaddr;
 
 /* Exit status of all samples for a command line that makes no sense. */
 #define SAMPLE_EXIT_USAGE 2
@@ -51,6 +48,9 @@ struct sample_option {
     void *arg;
 };
 
+/* The most options that a program may have. */
+#define SAMPLE_MAX_OPTIONS 32
+
 /*
  * Parses the command line up to its operands, whose first has the index *operands. options ends
  * with a NULL name; --help, which prints usage, need not be among them. Returns SAMPLE_GO_ON, or
@@ -58,6 +58,23 @@ struct sample_option {
  */
 int sample_parse_options(int argc, char **argv, const struct sample_option *options,
                          const char *usage, int *operands);
+
+/* A whole number from min to max, in decimal and nothing else. Returns 0 or -1. */
+int sample_parse_number(long *number, const char *text, long min, long max);
+
+/*
+ * Names separated by commas, as ALPN has them: none is empty or longer than 255 bytes. The empty
+ * text is no names. Returns 0, or -1: not such a list, or no memory; there is nothing to clean up
+ * then.
+ */
+#define SAMPLE_NAME_MAX 255
+struct sample_names {
+    const char **list;
+    size_t n;
+    char *text;
+};
+int sample_names_init(struct sample_names *names, const char *text);
+void sample_names_cleanup(struct sample_names *names);
 
 /*
  * Copies text so that it can be shown: bytes below 0x20, 0x7f and above, and the backslash become
@@ -70,22 +87,6 @@ const char *sample_escape(char *out, size_t size, const char *text);
  * wait, it drops the line, and says later how many it dropped. A newline is added.
  */
 void sample_log(int fd, const char *format, ...) SAMPLE_PRINTF(2, 3);
-
-/* ADDR:PORT, [ADDR]:PORT or :PORT (all addresses). */
-struct sample_endpoint {
-    char host[256]; /* without brackets; "" for all addresses */
-    int port;
-};
-
-/* Returns 0, or -1 for text that is no endpoint. */
-int sample_parse_endpoint(struct sample_endpoint *endpoint, const char *text);
-
-/* "127.0.0.1:443", "[::1]:443"; a UNIX socket is "unix". */
-#define SAMPLE_ADDRESS_SIZE 80
-const char *sample_format_address(char *out, const struct sockaddr *address);
-
-/* The same for the other end of a connected socket; "-" when there is none any more. */
-const char *sample_format_peer(char *out, evutil_socket_t fd);
 
 /* SIGINT and SIGTERM end the loop of a base. */
 struct sample_signals {

@@ -52,7 +52,7 @@ static void accepted(struct evconnlistener *listener, evutil_socket_t fd, struct
 int main(int argc, char **argv)
 {
     struct sample_server server;
-    int status = sample_server_init(&server, argc, argv, usage, 0);
+    int status = sample_server_init(&server, argc, argv, usage);
 
     if (status == SAMPLE_GO_ON)
         status = sample_server_run(&server, accepted, server.ctx, &connections);

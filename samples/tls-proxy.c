@@ -8,16 +8,17 @@
 #include <sys/socket.h>
 
 #include <event2/buffer.h>
-#include <event2/util.h>
 
 #include "sample_server.h"
 
 static const char usage[] =
-    "Usage: tls-proxy --backend ADDR:PORT [--listen ADDR:PORT] [--cert FILE [--key FILE]]\n"
+    "Usage: tls-proxy --backend HOST:PORT [--listen ADDR:PORT] [--cert FILE [--key FILE]]\n"
     "                 [--write-cert FILE]\n"
     "Takes TLS connections and passes their bytes to the backend in plaintext. Listens on\n"
     "127.0.0.1:4433 unless told otherwise.\n"
-    "  --backend ADDR:PORT  where the plaintext goes\n"
+    "  --listen ADDR:PORT   :PORT is all addresses, port 0 a free one\n"
+    "  --backend HOST:PORT  where the plaintext goes; a name is looked up once, and its addresses\n"
+    "                       are tried in turn\n"
     "  --cert FILE          certificate chain in PEM; without it one for localhost is made in "
     "memory\n"
     "  --key FILE           its private key, where that is not in the same file\n"
@@ -39,13 +40,13 @@ struct side {
 struct pair {
     struct side tls;
     struct side plain;
+    const struct evutil_addrinfo *address; /* of the backend, which plain connects to */
     LIST_ENTRY(pair) next;
 };
 
 static LIST_HEAD(pairs, pair) pairs = LIST_HEAD_INITIALIZER(pairs);
 static struct sample_connections none = LIST_HEAD_INITIALIZER(none);
-static struct sockaddr_storage backend;
-static int backend_len = sizeof(backend);
+static struct evutil_addrinfo *backend;
 
 /* evtls sends the client what is left for it, and close_notify, before the connection goes. */
 static void free_pair(struct pair *pair)
@@ -111,6 +112,25 @@ static void reset_on_close(struct bufferevent *bev)
     setsockopt(bufferevent_getfd(bev), SOL_SOCKET, SO_LINGER, &now, sizeof(now));
 }
 
+/* Returns 1 when the backend has another address, which is tried now. */
+static int connect_to_next(struct pair *pair)
+{
+    evutil_socket_t fd = bufferevent_getfd(pair->plain.bev);
+
+    pair->address = pair->address ? pair->address->ai_next : backend;
+    if (!pair->address) {
+        return 0;
+    }
+    if (fd >= 0) {
+        bufferevent_setfd(pair->plain.bev, -1);
+        evutil_closesocket(fd);
+    }
+    /* on_event hears of a failure, perhaps at once: pair may be gone then. */
+    bufferevent_socket_connect(pair->plain.bev, pair->address->ai_addr,
+                               (int)pair->address->ai_addrlen);
+    return 1;
+}
+
 static void on_event(struct bufferevent *bev, short what, void *arg)
 {
     struct side *side = arg;
@@ -124,6 +144,9 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
         on_read(bev, side);
         side->read_all = 1;
         on_write(side->partner->bev, side->partner);
+        return;
+    }
+    if (side == &side->pair->plain && !side->connected && connect_to_next(side->pair)) {
         return;
     }
     if (side == &side->pair->tls) {
@@ -167,23 +190,47 @@ static void accepted(struct evconnlistener *listener, evutil_socket_t fd, struct
     LIST_INSERT_HEAD(&pairs, pair, next);
     open_side(pair, &pair->tls, &pair->plain, tls);
     open_side(pair, &pair->plain, &pair->tls, plain);
-    bufferevent_socket_connect(plain, (struct sockaddr *)&backend, backend_len);
+    connect_to_next(pair);
+}
+
+static struct sample_endpoint backend_at;
+
+static int set_backend(const char *text, void *arg)
+{
+    if (sample_parse_endpoint(&backend_at, text) < 0 || backend_at.host[0] == '\0' ||
+        backend_at.port == 0) {
+        return sample_usage_error("--backend needs HOST:PORT");
+    }
+    return SAMPLE_GO_ON;
+}
+
+static int start(struct sample_server *server)
+{
+    if (backend_at.port == 0) {
+        return sample_usage_error("--backend is missing");
+    }
+    if (sample_resolve(&backend_at, 0, &backend) != 0) {
+        return EXIT_FAILURE;
+    }
+    return sample_server_start(server);
 }
 
 int main(int argc, char **argv)
 {
+    const struct sample_option own[] = {{.name = "backend", .add = set_backend}, {.name = NULL}};
     struct sample_server server;
-    int status = sample_server_init(&server, argc, argv, usage, 1);
+    int status = sample_server_parse(&server, argc, argv, usage, own);
 
-    if (status == SAMPLE_GO_ON &&
-        evutil_parse_sockaddr_port(server.backend, (struct sockaddr *)&backend, &backend_len) !=
-            0) {
-        status = sample_usage_error("--backend needs ADDR:PORT");
+    if (status == SAMPLE_GO_ON) {
+        status = start(&server);
     }
     if (status == SAMPLE_GO_ON) {
         server.stopping = free_all;
         status = sample_server_run(&server, accepted, server.ctx, &none);
     }
     sample_server_cleanup(&server);
+    if (backend) {
+        evutil_freeaddrinfo(backend);
+    }
     return status;
 }

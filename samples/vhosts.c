@@ -118,15 +118,6 @@ static const char *dir(const struct vhosts *vhosts, const struct vhost *host)
     return host->dir ? host->dir : vhosts->hosts[0].dir;
 }
 
-static size_t count(const char *const *list)
-{
-    size_t n = 0;
-
-    while (list[n])
-        n++;
-    return n;
-}
-
 /* A copy of the context that holds the certificate made in memory, so that reloads keep it. */
 static struct evtls_context *self_signed(struct vhosts *vhosts, struct evtls_error *err)
 {
@@ -165,7 +156,7 @@ static struct evtls_context *load_host(struct vhosts *vhosts, const struct vhost
     if (ca != NULL && (evtls_context_load_verify_locations(ctx, ca, NULL, err) < 0 ||
                        evtls_context_set_verify_mode(ctx, EVTLS_VERIFY_REQUIRED, err) < 0))
         goto failed;
-    if (evtls_context_set_alpn(ctx, vhosts->alpn, count(vhosts->alpn)) < 0) {
+    if (evtls_context_set_alpn(ctx, vhosts->alpn.list, vhosts->alpn.n) < 0) {
         evtls_error_init(err);
         snprintf(err->message, sizeof(err->message), "the list of ALPN protocols is not valid");
         goto failed;

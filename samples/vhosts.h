@@ -14,6 +14,8 @@
 
 #include <evtls/evtls.h>
 
+#include "sample_util.h"
+
 #define VHOSTS_MAX 64
 
 struct vhost {
@@ -31,8 +33,8 @@ struct vhost {
 struct vhosts {
     struct vhost hosts[VHOSTS_MAX];
     size_t n;
-    const char *client_ca;      /* for each host that has none of its own; may be NULL */
-    const char **alpn;          /* NULL at the end */
+    const char *client_ca; /* for each host that has none of its own; may be NULL */
+    struct sample_names alpn;
     struct evtls_context *self; /* holds the certificate made in memory, if one is used */
 };
 
