@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "bev_connect.h"
 #include "callbacks.h"
 
 #define OPS_TO_CONN(table)                                                                         \
@@ -118,8 +119,10 @@ static void attach_fd(struct evtls_bev *conn, evutil_socket_t fd, int priority)
         return;
     }
     conn->fork_count = evtls_bev_get_fork_count();
+    if (conn->phase != EVTLS_BEV_CONNECTING) {
+        evtls_bev_start_deadline(conn);
+    }
     conn->phase = EVTLS_BEV_HANDSHAKE;
-    evtls_bev_start_deadline(conn);
     if (conn->role == EVTLS_CLIENT) {
         evtls_bev_queue(conn);
     }
@@ -129,6 +132,7 @@ static void attach_fd(struct evtls_bev *conn, evutil_socket_t fd, int priority)
 /* Forgets everything about the connection so far; nothing is sent or told any more. */
 static void detach_fd(struct evtls_bev *conn)
 {
+    evtls_bev_cancel_connector(conn);
     evtls_bev_stop_timer(conn);
     evtls_bev_drop_output(conn);
     evtls_bev_drop_input(conn);
@@ -154,19 +158,24 @@ static void detach_fd(struct evtls_bev *conn)
  * libevent's own SET_FD with -1 cancels a lookup under way. Ours follows under the same lock, so
  * that no order of calls ever leaves libevent's handlers, which send plaintext, on a descriptor.
  */
-static int set_fd(struct evtls_bev *conn, evutil_socket_t fd)
+void evtls_bev_take_fd(struct evtls_bev *conn, evutil_socket_t fd)
 {
     union evtls_bev_ctrl_data none = {.fd = -1};
     int priority = bufferevent_get_priority(conn->bev); /* assigning an event resets it */
 
-    if (evtls_engine_is_busy(conn->engine)) {
-        return -1;
-    }
-    detach_fd(conn);
     conn->bev->be_ops = conn->socket_ops;
     conn->socket_ops->ctrl(conn->bev, EVTLS_BEV_SET_FD, &none);
     conn->bev->be_ops = &conn->ops;
     attach_fd(conn, fd, priority);
+}
+
+static int set_fd(struct evtls_bev *conn, evutil_socket_t fd)
+{
+    if (evtls_engine_is_busy(conn->engine)) {
+        return -1;
+    }
+    detach_fd(conn);
+    evtls_bev_take_fd(conn, fd);
     return 0;
 }
 
@@ -179,6 +188,8 @@ static void die(struct evtls_bev *conn)
         return;
     }
     memset(&conn->cb, 0, sizeof(conn->cb));
+    evtls_bev_cancel_connector(conn);
+    evtls_bev_release_dialer(conn);
     evtls_bev_farewell(conn);
     conn->phase = EVTLS_BEV_DEAD;
     conn->tell = 0;
@@ -230,6 +241,7 @@ static void release(struct evtls_bev *conn)
     if (conn->shared) {
         evtls_base_put(conn->shared);
     }
+    free(conn->connect_name);
     free(conn);
 }
 

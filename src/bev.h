@@ -4,6 +4,7 @@
  *
  *   bev.c         life: construction, lookup, free, destruct, change of descriptor
  *   bev_enable.c  permission, interest and timeouts
+ *   bev_connect.c the time before there is a descriptor
  *   bev_socket.c  the transport where that is a descriptor
  *   bev_limit.c   rate limits
  *   bev_read.c    transport -> engine -> input
@@ -40,14 +41,15 @@
 
 /* What the connection is waiting for. */
 enum evtls_bev_phase {
-    EVTLS_BEV_NO_FD,     /* a descriptor */
-    EVTLS_BEV_HANDSHAKE, /* the connect and the handshake */
-    EVTLS_BEV_OPEN,      /* data */
-    EVTLS_BEV_FAILING,   /* an alert of ours to leave and the peer to have taken it */
-    EVTLS_BEV_DRAINING,  /* a close's peer to see our end */
-    EVTLS_BEV_PLAIN,     /* data, without TLS, after an unwrap */
-    EVTLS_BEV_ENDED,     /* the program: the terminal event is raised or pending */
-    EVTLS_BEV_DEAD       /* libevent's destructor: freed by the program */
+    EVTLS_BEV_NO_FD,      /* a descriptor */
+    EVTLS_BEV_CONNECTING, /* a connector to bring one */
+    EVTLS_BEV_HANDSHAKE,  /* the connect and the handshake */
+    EVTLS_BEV_OPEN,       /* data */
+    EVTLS_BEV_FAILING,    /* an alert of ours to leave and the peer to have taken it */
+    EVTLS_BEV_DRAINING,   /* a close's peer to see our end */
+    EVTLS_BEV_PLAIN,      /* data, without TLS, after an unwrap */
+    EVTLS_BEV_ENDED,      /* the program: the terminal event is raised or pending */
+    EVTLS_BEV_DEAD        /* libevent's destructor: freed by the program */
 };
 
 /* The ending that the program asked for, if any; goes on beside the phase. */
@@ -127,6 +129,13 @@ struct evtls_bev_transport {
     evutil_socket_t (*get_fd)(const struct evtls_bev *conn);
 };
 
+/* See evtls_bev_set_dialer. */
+struct evtls_bev_dialer {
+    void (*dial)(struct bufferevent *bev, void *arg);
+    void (*release)(void *arg);
+    void *arg;
+};
+
 struct evtls_bev {
     struct bufferevent_ops ops; /* the bufferevent's be_ops points here */
     const struct bufferevent_ops *socket_ops;
@@ -179,6 +188,11 @@ struct evtls_bev {
     dev_t fd_dev;        /* identity of the descriptor, where the program closes it */
     ino_t fd_ino;
 
+    const struct evtls_connector_ops *connector_ops;
+    void *connector;    /* while CONNECTING, see bev_connect.h */
+    char *connect_name; /* the name that connecting has given the engine, or NULL */
+    struct evtls_bev_dialer dialer;
+
     struct bufferevent_rate_limit_group *group;
     struct evtls_callbacks cb; /* the context's, unless the program has set others */
     void *cb_arg;
@@ -204,6 +218,9 @@ struct evtls_bev *evtls_bev_from(const struct bufferevent *bev);
  */
 struct evtls_bev *evtls_bev_enter(struct bufferevent *bev);
 void evtls_bev_leave(struct evtls_bev *conn);
+
+/* The descriptor is another one from now on, or none (-1). A lookup of libevent's own ends. */
+void evtls_bev_take_fd(struct evtls_bev *conn, evutil_socket_t fd);
 
 /* The turn of a queued connection. Takes over the queue's reference. */
 void evtls_bev_work(struct evtls_bev *conn);
@@ -333,6 +350,7 @@ void evtls_bev_engine_failed(struct evtls_bev *conn, short what);
 /* Ends the connection for a reason of the transport's, and raises what. */
 void evtls_bev_fail(struct evtls_bev *conn, enum evtls_status status, const char *reason,
                     short what);
+void evtls_bev_fail_with(struct evtls_bev *conn, const struct evtls_error *err, short what);
 void evtls_bev_fail_errno(struct evtls_bev *conn, int sys_errno, short what);
 
 /* The peer's close_notify (in plaintext: FIN) was read. */

@@ -87,6 +87,7 @@ bool evtls_bev_may_send(const struct evtls_bev *conn)
     case EVTLS_BEV_DRAINING:
         return true;
     case EVTLS_BEV_NO_FD:
+    case EVTLS_BEV_CONNECTING:
     case EVTLS_BEV_ENDED:
     case EVTLS_BEV_DEAD:
         break;
@@ -105,6 +106,7 @@ static bool write_waits(const struct evtls_bev *conn)
     bool output = evbuffer_get_length(conn->bev->output) > 0;
 
     switch (conn->phase) {
+    case EVTLS_BEV_CONNECTING:
     case EVTLS_BEV_HANDSHAKE:
         return (conn->allowed & EV_WRITE) && (output || conn->role == EVTLS_CLIENT);
     case EVTLS_BEV_OPEN:
@@ -196,7 +198,7 @@ void evtls_bev_start_deadline(struct evtls_bev *conn)
     }
     conn->deadline_total_us = (int64_t)limit.tv_sec * 1000000 + limit.tv_usec;
     conn->deadline_left_us = conn->deadline_total_us;
-    if (conn->allowed) {
+    if (conn->allowed || conn->phase == EVTLS_BEV_CONNECTING) {
         run_deadline(conn);
     }
 }
@@ -204,6 +206,9 @@ void evtls_bev_start_deadline(struct evtls_bev *conn)
 /* The clock stands while the program has disabled both directions. */
 static void settle_deadline(struct evtls_bev *conn)
 {
+    if (conn->phase == EVTLS_BEV_CONNECTING && !conn->deadline_at_us) {
+        run_deadline(conn); /* a lookup and a race go on, whatever is disabled */
+    }
     if (conn->phase != EVTLS_BEV_HANDSHAKE || conn->ending == EVTLS_BEV_END_CLOSE) {
         return;
     }
@@ -231,7 +236,7 @@ int evtls_bufferevent_set_handshake_timeout(struct bufferevent *bev, const struc
     }
     if (conn->phase == EVTLS_BEV_NO_FD) {
         conn->handshake_timeout = timeout ? *timeout : none;
-    } else if (conn->phase == EVTLS_BEV_HANDSHAKE) {
+    } else if (conn->phase == EVTLS_BEV_HANDSHAKE || conn->phase == EVTLS_BEV_CONNECTING) {
         int64_t left =
             conn->deadline_at_us ? conn->deadline_at_us - now_us() : conn->deadline_left_us;
 
@@ -285,6 +290,9 @@ int evtls_bev_op_enable(struct bufferevent *bev, short events)
     if (conn->phase == EVTLS_BEV_HANDSHAKE || conn->write_asked || conn->read_again ||
         evbuffer_get_length(bev->output) > 0) {
         evtls_bev_queue(conn);
+    }
+    if ((events & EV_WRITE) && conn->dialer.dial && conn->phase == EVTLS_BEV_NO_FD) {
+        conn->dialer.dial(bev, conn->dialer.arg);
     }
     if ((events & EV_READ) && conn->reading == EVTLS_BEV_READING_TIMED) {
         evtls_bev_add_event(conn, &bev->ev_read, &bev->timeout_read);

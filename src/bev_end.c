@@ -12,6 +12,8 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "bev_connect.h"
+
 /* Unread input would turn our close into a reset, which destroys an alert on its way. */
 #define DISCARD_BYTES 65536
 
@@ -23,6 +25,7 @@ static const struct timeval default_linger = {5, 0};
 /* From here on nothing is read, sent or awaited. */
 static void end(struct evtls_bev *conn)
 {
+    evtls_bev_cancel_connector(conn);
     evtls_bev_stop_timer(conn);
     evtls_bev_drop_output(conn);
     evtls_bev_drop_input(conn);
@@ -62,7 +65,7 @@ static void raise_eof(struct evtls_bev *conn)
     }
 }
 
-static void fail_with(struct evtls_bev *conn, const struct evtls_error *err, short what)
+void evtls_bev_fail_with(struct evtls_bev *conn, const struct evtls_error *err, short what)
 {
     if (conn->phase == EVTLS_BEV_ENDED || conn->phase == EVTLS_BEV_DEAD) {
         return;
@@ -77,7 +80,7 @@ void evtls_bev_fail(struct evtls_bev *conn, enum evtls_status status, const char
     struct evtls_error err;
 
     evtls_error_set(&err, status, "%s", reason);
-    fail_with(conn, &err, what);
+    evtls_bev_fail_with(conn, &err, what);
 }
 
 void evtls_bev_fail_errno(struct evtls_bev *conn, int sys_errno, short what)
@@ -86,7 +89,7 @@ void evtls_bev_fail_errno(struct evtls_bev *conn, int sys_errno, short what)
     const char *doing = conn->first_sent || conn->role == EVTLS_SERVER ? "connection" : "connect";
 
     evtls_error_set_errno(&err, EVTLS_ERR_IO, sys_errno, "%s", doing);
-    fail_with(conn, &err, what);
+    evtls_bev_fail_with(conn, &err, what);
 }
 
 /* ---- A failure with an alert -------------------------------------------------------------- */
@@ -258,11 +261,21 @@ static void time_is_up(struct evtls_bev *conn, const char *reason)
     evtls_bev_fail(conn, EVTLS_ERR_TIMEOUT, reason, BEV_EVENT_TIMEOUT | BEV_EVENT_ERROR);
 }
 
+static void connect_timed_out(struct evtls_bev *conn)
+{
+    struct evtls_error err;
+
+    conn->connector_ops->describe(conn->connector, &err);
+    evtls_bev_fail_with(conn, &err, BEV_EVENT_TIMEOUT | BEV_EVENT_ERROR);
+}
+
 static void timer_fired(struct evtls_bev *conn)
 {
     conn->deadline_at_us = 0;
     if (conn->ending == EVTLS_BEV_END_CLOSE) {
         bufferevent_free(conn->bev);
+    } else if (conn->phase == EVTLS_BEV_CONNECTING) {
+        connect_timed_out(conn);
     } else if (conn->phase == EVTLS_BEV_HANDSHAKE) {
         time_is_up(conn, "the handshake was not complete within its time limit");
     } else if (conn->phase == EVTLS_BEV_FAILING) {
@@ -289,7 +302,8 @@ void evtls_bev_on_timer(evutil_socket_t fd, short what, void *arg)
 static bool can_end(const struct evtls_bev *conn)
 {
     return conn->ending == EVTLS_BEV_NO_END &&
-           (conn->phase == EVTLS_BEV_OPEN || conn->phase == EVTLS_BEV_HANDSHAKE);
+           (conn->phase == EVTLS_BEV_OPEN || conn->phase == EVTLS_BEV_HANDSHAKE ||
+            conn->phase == EVTLS_BEV_CONNECTING);
 }
 
 static void begin_ending(struct evtls_bev *conn, enum evtls_bev_ending ending)
@@ -323,7 +337,7 @@ int evtls_bufferevent_shutdown_write(struct bufferevent *bev)
 
 static void start_shutdown(struct evtls_bev *conn, const struct timeval *linger)
 {
-    if (conn->phase == EVTLS_BEV_HANDSHAKE) {
+    if (conn->phase == EVTLS_BEV_HANDSHAKE || conn->phase == EVTLS_BEV_CONNECTING) {
         /* There is nothing to send. */
         evtls_bev_fail(conn, EVTLS_ERR_PROTOCOL,
                        "[SSL: SHUTDOWN_WHILE_IN_INIT] shutdown before the handshake was complete",

@@ -13,6 +13,8 @@ static const char *phase_name(const struct evtls_bev *conn)
     switch (conn->phase) {
     case EVTLS_BEV_NO_FD:
         return "no descriptor";
+    case EVTLS_BEV_CONNECTING:
+        return "connecting";
     case EVTLS_BEV_HANDSHAKE:
     case EVTLS_BEV_OPEN:
         return evtls_engine_state_name(evtls_engine_get_state(conn->engine));
@@ -49,6 +51,9 @@ static const char *ending_name(const struct evtls_bev *conn)
 
 static const char *waiting_for(const struct evtls_bev *conn)
 {
+    if (conn->phase == EVTLS_BEV_CONNECTING) {
+        return "an address that answers";
+    }
     if (conn->reading != EVTLS_BEV_READING_OFF && conn->sending_on) {
         return "input, room to send";
     }

@@ -31,6 +31,8 @@ libevtls_core_la_SOURCES = \
 	src/base.h \
 	src/bev.c \
 	src/bev.h \
+	src/bev_connect.c \
+	src/bev_connect.h \
 	src/bev_dead.c \
 	src/bev_dead.h \
 	src/bev_enable.c \

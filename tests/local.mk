@@ -134,6 +134,10 @@ check_tests += tests/test_bev
 tests_test_bev_CPPFLAGS = $(test_cppflags)
 tests_test_bev_LDADD = $(test_ldadd)
 
+check_tests += tests/test_bev_connect
+tests_test_bev_connect_CPPFLAGS = $(test_cppflags)
+tests_test_bev_connect_LDADD = $(test_ldadd)
+
 check_tests += tests/test_bev_end
 tests_test_bev_end_CPPFLAGS = $(test_cppflags)
 tests_test_bev_end_LDADD = $(test_ldadd)
