@@ -77,3 +77,8 @@ noinst_PROGRAMS += samples/greeter
 samples_greeter_SOURCES = samples/greeter.c
 samples_greeter_CPPFLAGS = $(sample_cppflags)
 samples_greeter_LDADD = $(sample_ldadd)
+
+noinst_PROGRAMS += samples/memory-tls
+samples_memory_tls_SOURCES = samples/memory-tls.c
+samples_memory_tls_CPPFLAGS = $(sample_cppflags)
+samples_memory_tls_LDADD = $(sample_ldadd)

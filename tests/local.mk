@@ -369,6 +369,7 @@ script_tests += \
 	tests/samples/https-get \
 	tests/samples/https-hosts \
 	tests/samples/https-server \
+	tests/samples/memory-tls \
 	tests/samples/options \
 	tests/samples/small-servers
 EXTRA_DIST += tests/samples/common.sh
