@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -248,23 +249,30 @@ static bool first_dns_name(char *dst, size_t size, const X509 *x509)
     return found;
 }
 
+/* False where the name is empty, or there is no memory for it. */
+static bool describe_name(char *dst, size_t size, const X509_NAME *name)
+{
+    char *text = text_of_name(name);
+    bool found = text != NULL && text[0] != '\0';
+
+    if (found)
+        evtls_copy_cut(dst, size, text);
+    free(text);
+    return found;
+}
+
 char *evtls_x509_describe(char *dst, size_t size, const X509 *x509)
 {
-    char *subject = text_of_name(X509_get_subject_name(x509));
-    size_t len = subject != NULL ? strlen(subject) : 0;
-
-    if (size == 0)
-        goto out;
-    if (len > 0) {
-        len = len < size ? len : size - 1;
-        memcpy(dst, subject, len);
-        dst[len] = '\0';
-    } else if (!first_dns_name(dst, size, x509)) {
-        evtls_escape(dst, size, "(no name)", strlen("(no name)"));
-    }
-out:
-    free(subject);
+    if (!describe_name(dst, size, X509_get_subject_name(x509)) && !first_dns_name(dst, size, x509))
+        snprintf(dst, size, "(no name)");
     evtls_ossl_clear_queue();
+    return dst;
+}
+
+char *evtls_x509_describe_issuer(char *dst, size_t size, const X509 *x509)
+{
+    if (!describe_name(dst, size, X509_get_issuer_name(x509)))
+        snprintf(dst, size, "(no name)");
     return dst;
 }
 

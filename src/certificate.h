@@ -34,8 +34,11 @@ int evtls_x509_digest(const X509 *x509, unsigned char digest[EVTLS_CERTIFICATE_D
 
 /*
  * One line for a message: the subject, or the alternative names where that is empty, escaped and
- * cut to size. Returns dst.
+ * cut to size, with "..." then. Returns dst.
  */
 char *evtls_x509_describe(char *dst, size_t size, const X509 *x509);
+
+/* The same for the issuer's name. */
+char *evtls_x509_describe_issuer(char *dst, size_t size, const X509 *x509);
 
 #endif

@@ -157,6 +157,17 @@ static void on_keylog(const SSL *ssl, const char *line)
     evtls_keylog_free(keylog);
 }
 
+/* Changes no verdict. Where nobody verifies, OpenSSL asks all the same. */
+static int on_verdict(int verdict, X509_STORE_CTX *store_ctx)
+{
+    const SSL *ssl = X509_STORE_CTX_get_ex_data(store_ctx, SSL_get_ex_data_X509_STORE_CTX_idx());
+    struct evtls_engine *engine = evtls_engine_from_ssl(ssl);
+
+    if (!verdict && engine != NULL && SSL_get_verify_mode(ssl) != SSL_VERIFY_NONE)
+        evtls_engine_note_refusal(engine, store_ctx);
+    return verdict;
+}
+
 /* OpenSSL formats each secret before it calls back, so it is asked to only where one wants it. */
 void evtls_context_follow_keylog(struct evtls_context *ctx)
 {
@@ -223,6 +234,7 @@ static int install_callbacks(struct evtls_context *ctx, SSL_CTX *ssl_ctx)
     SSL_CTX_set_session_cache_mode(ssl_ctx, SSL_SESS_CACHE_BOTH | SSL_SESS_CACHE_NO_INTERNAL |
                                                 SSL_SESS_CACHE_NO_AUTO_CLEAR);
     SSL_CTX_sess_set_new_cb(ssl_ctx, on_new_session);
+    SSL_CTX_set_verify(ssl_ctx, SSL_CTX_get_verify_mode(ssl_ctx), on_verdict);
     if (ctx->policy.protocol == EVTLS_PROTOCOL_TLS_CLIENT)
         return 0;
     if (get_lineage_index() < 0 ||

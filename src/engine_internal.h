@@ -36,13 +36,14 @@ struct evtls_engine {
 
     const struct evtls_error *error; /* why the connection ended; on the heap, or the static one */
     struct evtls_error *noted;       /* what a callback of the running step failed with */
+    struct evtls_verify_reason *refused; /* why the peer's certificate is */
 
     struct evtls_hostname *host;
     struct evtls_session *offered;
     struct evtls_session *newest;
     struct evtls_session *arrived[EVTLS_ENGINE_MAX_ARRIVED]; /* not taken yet, oldest first */
-    char *server_name; /* what the ClientHello asked for */
-    char *alpn;        /* NUL-terminated; NULL: none agreed */
+    char *server_name;                                       /* what the ClientHello asked for */
+    char *alpn;                                              /* NUL-terminated; NULL: none agreed */
     size_t alpn_len;
     struct evtls_certificate *peer_certificate;
 
@@ -58,12 +59,12 @@ struct evtls_engine {
     enum evtls_role role;
     enum evtls_engine_state state;
     enum evtls_engine_sni sni;
-    int choice_status;   /* of evtls_engine_set_context: the first failure */
-    short alert_sent;    /* the last fatal one, or -1 */
+    int choice_status; /* of evtls_engine_set_context: the first failure */
+    short alert_sent;  /* the last fatal one, or -1 */
     short alert_received;
-    bool busy;           /* a step is running */
-    bool freed;          /* goes when the step ends */
-    bool reset_wanted;   /* happens when the step ends */
+    bool busy;         /* a step is running */
+    bool freed;        /* goes when the step ends */
+    bool reset_wanted; /* happens when the step ends */
     bool input_ended;
     bool ragged_eof;
     bool handshake_done; /* stays after the end */

@@ -9,11 +9,9 @@
 #include <string.h>
 
 #include <openssl/err.h>
-#include <openssl/x509v3.h>
 
-#include "certificate.h"
 #include "engine_internal.h"
-#include "hostname.h"
+#include "verify_reason.h"
 
 /* ---- The connection's error ------------------------------------------------------------- */
 
@@ -119,64 +117,16 @@ static enum evtls_status status_of(unsigned long code)
     }
 }
 
-/* The certificate in chain that issued x509, or NULL. */
-static X509 *find_issuer(STACK_OF(X509) * chain, X509 *x509)
-{
-    for (int i = 0; i < sk_X509_num(chain); i++) {
-        X509 *candidate = sk_X509_value(chain, i);
-
-        if (candidate != x509 && X509_check_issued(candidate, x509) == X509_V_OK)
-            return candidate;
-    }
-    return NULL;
-}
-
-/* Where the chain breaks off: adds what the server left out, or what we do not trust. */
-static void add_gap(const struct evtls_engine *engine, struct evtls_error *err)
-{
-    STACK_OF(X509) *chain = SSL_get_peer_cert_chain(engine->ssl);
-    int steps = sk_X509_num(chain); /* the chain may be a circle */
-    size_t len = strlen(err->message);
-    struct evtls_certificate *top;
-    X509 *x509, *issuer;
-
-    if (engine->role != EVTLS_CLIENT || steps < 1)
-        return;
-    x509 = sk_X509_value(chain, 0);
-    while (steps-- > 0 && (issuer = find_issuer(chain, x509)) != NULL)
-        x509 = issuer;
-    top = evtls_certificate_from_x509(x509);
-    if (top != NULL)
-        snprintf(err->message + len, sizeof(err->message) - len,
-                 " (the server sent %s; missing issuer %.250s)",
-                 sk_X509_num(chain) == 1 ? "only its own certificate" : "a chain",
-                 evtls_certificate_get_issuer(top));
-    evtls_certificate_free(top);
-}
-
-static bool is_gap(long code)
-{
-    return code == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY ||
-           code == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT ||
-           code == X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE;
-}
-
 static void set_verify_error(const struct evtls_engine *engine, struct evtls_error *err)
 {
-    const char *host = engine->host != NULL ? engine->host->text : "";
-    long code = SSL_get_verify_result(engine->ssl);
+    const struct evtls_verify_reason *reason = engine->refused;
+    int code = (int)SSL_get_verify_result(engine->ssl);
+    char words[EVTLS_VERIFY_REASON_SIZE];
 
-    if (code == X509_V_ERR_HOSTNAME_MISMATCH)
-        evtls_error_set_ossl(err, EVTLS_ERR_CERTIFICATE,
-                             "Hostname mismatch, certificate is not valid for '%s'.", host);
-    else if (code == X509_V_ERR_IP_ADDRESS_MISMATCH)
-        evtls_error_set_ossl(err, EVTLS_ERR_CERTIFICATE,
-                             "IP address mismatch, certificate is not valid for '%s'.", host);
-    else
-        evtls_error_set_ossl(err, EVTLS_ERR_CERTIFICATE, "%s", X509_verify_cert_error_string(code));
-    if (is_gap(code) && err->status == EVTLS_ERR_CERTIFICATE)
-        add_gap(engine, err);
-    err->verify_code = (int)code;
+    evtls_verify_reason_put_words(words, code, engine->host);
+    evtls_error_set_ossl(err, EVTLS_ERR_CERTIFICATE, "%s",
+                         reason != NULL && reason->code == code ? reason->text : words);
+    err->verify_code = code;
 }
 
 /* What speaks first on a connection that is not TLS; as much as OpenSSL looks at. */

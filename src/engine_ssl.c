@@ -14,6 +14,7 @@
 #include "engine_internal.h"
 #include "library.h"
 #include "session.h"
+#include "verify_reason.h"
 
 /*
  * KeyUpdates and tickets cost us work and buy the peer nothing, so it may send only so many
@@ -180,6 +181,8 @@ void evtls_engine_drop_ssl(struct evtls_engine *engine)
 {
     SSL *ssl = engine->ssl;
 
+    free(engine->refused);
+    engine->refused = NULL;
     if (ssl == NULL)
         return;
     /* OpenSSL takes a session for broken that is freed without a close in both directions. */
@@ -276,4 +279,10 @@ void evtls_engine_note_failure(struct evtls_engine *engine, const struct evtls_e
     engine->noted = evtls_error_new(err);
     if (engine->noted == NULL)
         engine->link.exhausted = true;
+}
+
+void evtls_engine_note_refusal(struct evtls_engine *engine, X509_STORE_CTX *store_ctx)
+{
+    free(engine->refused);
+    engine->refused = evtls_verify_reason_new(store_ctx, engine->role, engine->host);
 }

@@ -62,4 +62,7 @@ void evtls_engine_add_session(struct evtls_engine *engine, struct evtls_session 
  */
 void evtls_engine_note_failure(struct evtls_engine *engine, const struct evtls_error *err);
 
+/* The peer's certificate is being refused: keeps the reason, until the SSL goes. */
+void evtls_engine_note_refusal(struct evtls_engine *engine, X509_STORE_CTX *store_ctx);
+
 #endif

@@ -207,6 +207,21 @@ char *evtls_escape(char *dst, size_t size, const char *src, size_t len)
     return dst;
 }
 
+void evtls_copy_cut(char *dst, size_t size, const char *text)
+{
+    const size_t escape = strlen("\\xHH");
+    size_t len = strlen(text), end;
+
+    if (len >= size) {
+        len = end = size > sizeof(cut_mark) ? size - sizeof(cut_mark) : 0;
+        for (size_t i = end; i > 0 && end - i < escape - 1; i--) {
+            if (text[i - 1] == '\\')
+                len = i - 1;
+        }
+    }
+    snprintf(dst, size, "%.*s%s", (int)len, text, text[len] != '\0' ? cut_mark : "");
+}
+
 EVTLS_PRINTF(2, 0)
 static void format_draft(char draft[DRAFT_SIZE], const char *fmt, va_list args)
 {

@@ -58,6 +58,9 @@ int evtls_error_copy(struct evtls_error *dst, const struct evtls_error *src);
  */
 char *evtls_escape(char *dst, size_t size, const char *src, size_t len);
 
+/* Copies text, which is escaped, or as much as fits and "...", never a part of an escape. */
+void evtls_copy_cut(char *dst, size_t size, const char *text);
+
 /* Mnemonics of an OpenSSL error code, by number, the same on every version: "SSL", "PEM" ... */
 void evtls_ossl_mnemonics(unsigned long code, char *library, size_t library_size, char *reason,
                           size_t reason_size);

@@ -110,6 +110,10 @@ libevtls_core_la_SOURCES = \
 	src/trust_system.c \
 	src/utf8.c \
 	src/utf8.h \
+	src/verify_names.c \
+	src/verify_names.h \
+	src/verify_reason.c \
+	src/verify_reason.h \
 	src/version.c
 
 libevtls_extra_core_la_SOURCES = \

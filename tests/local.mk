@@ -315,6 +315,14 @@ check_tests += tests/test_trust_system
 tests_test_trust_system_CPPFLAGS = $(test_cppflags)
 tests_test_trust_system_LDADD = $(test_ldadd)
 
+check_tests += tests/test_verify_names
+tests_test_verify_names_CPPFLAGS = $(test_cppflags)
+tests_test_verify_names_LDADD = $(test_ldadd)
+
+check_tests += tests/test_verify_reason
+tests_test_verify_reason_CPPFLAGS = $(test_cppflags)
+tests_test_verify_reason_LDADD = $(test_ldadd)
+
 check_tests += tests/test_version
 tests_test_version_CPPFLAGS = $(test_cppflags)
 tests_test_version_LDADD = $(test_ldadd)

@@ -176,20 +176,26 @@ END_TEST
 
 static const struct {
     struct pki_spec spec;
-    const char *text;
+    const char *text, *issued; /* as the issuer of another */
 } descriptions[] = {
-    {{.cn = "a.test"}, "CN=a.test"},
-    {{.cn = "", .san = "IP:::1,DNS:b.test"}, "b.test"},
-    {{.cn = "", .san = ""}, "(no name)"},
-    {{.cn = "a-name-that-is-longer-than-the-buffer"}, "CN=a-name-that-is-longer-than-t"},
+    {{.cn = "a.test", .ca = true}, "CN=a.test", "CN=a.test"},
+    {{.cn = "", .san = "IP:::1,DNS:b.test", .ca = true}, "b.test", "(no name)"},
+    {{.cn = "", .san = "", .ca = true}, "(no name)", "(no name)"},
+    {{.cn = "a-name-that-is-longer-than-the-buffer", .ca = true},
+     "CN=a-name-that-is-longer-tha...",
+     "CN=a-name-that-is-longer-tha..."},
 };
 
 START_TEST(certificate__is_described_in_one_line)
 {
+    struct pki_ident *ca = pki_issue(pki, &descriptions[_i].spec);
     char text[32];
 
-    evtls_x509_describe(text, sizeof(text), pki_cert(pki_issue(pki, &descriptions[_i].spec)));
+    evtls_x509_describe(text, sizeof(text), pki_cert(ca));
     ck_assert_str_eq(text, descriptions[_i].text);
+    evtls_x509_describe_issuer(text, sizeof(text),
+                               pki_cert(pki_issue(pki, &(struct pki_spec){.issuer = ca})));
+    ck_assert_str_eq(text, descriptions[_i].issued);
 }
 END_TEST
 

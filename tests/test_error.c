@@ -173,6 +173,26 @@ START_TEST(error__escape_spells_out_what_a_peer_could_abuse)
 }
 END_TEST
 
+static const struct {
+    const char *text, *cut; /* to nine bytes */
+} cut_texts[] = {
+    {"", ""},
+    {"12345678", "12345678"},
+    {"123456789", "12345..."},
+    {"1\\x0a6789", "1\\x0a..."},
+    {"12\\x0a7890", "12..."},
+    {"1234\\x0a90", "1234..."},
+};
+
+START_TEST(error__cut_text_has_no_half_escape)
+{
+    char out[9];
+
+    evtls_copy_cut(out, sizeof(out), cut_texts[_i].text);
+    ck_assert_str_eq(out, cut_texts[_i].cut);
+}
+END_TEST
+
 #define SSL_CODE(reason) ERR_PACK(ERR_LIB_SSL, 0, reason)
 
 static const struct {
@@ -318,6 +338,7 @@ static Suite *error_suite(void)
 
     OPENSSL_init_ssl(OPENSSL_INIT_LOAD_SSL_STRINGS | OPENSSL_INIT_LOAD_CRYPTO_STRINGS, NULL);
     tcase_add_loop_test(tcase, error__statuses_have_names_and_texts, 0, COUNT(statuses));
+    tcase_add_loop_test(tcase, error__cut_text_has_no_half_escape, 0, COUNT(cut_texts));
     tcase_add_test(tcase, error__alerts_have_names);
     tcase_add_test(tcase, error__null_answers_as_ok);
     tcase_add_test(tcase, error__accessors_show_the_members);

@@ -104,7 +104,13 @@ enum evtls_alert {
  * message is one printable line without a newline, in UTF-8. Text in it that came from the peer
  * or from a certificate is escaped: bytes below 0x20, 0x7f and above, and the backslash appear
  * as \xHH. It names the file, the host or the alert concerned, and says the remedy where one is
- * known.
+ * known. For a refused certificate (EVTLS_ERR_CERTIFICATE) it is OpenSSL's text, the facts in
+ * parentheses (what the peer sent, dates, names, purposes) and, behind a semicolon, what helps:
+ *
+ *   [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: certificate is not yet valid (not
+ *   before 2027-01-31 00:00:00 UTC); check the clock (now 1970-01-01 00:00:07 UTC, ...)
+ *
+ * It is for people and may change; programs look at status and codes.
  */
 struct evtls_error {
     enum evtls_status status;
