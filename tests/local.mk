@@ -388,6 +388,45 @@ check_PROGRAMS += tests/samples/deaf_peer
 tests_samples_deaf_peer_CPPFLAGS = $(test_cppflags)
 tests_samples_deaf_peer_LDADD = $(OPENSSL_LIBS)
 
+# Real clients and servers against evtls, one script a program: tests/interop/README.md.
+interop_scripts = \
+	tests/interop/gnutls-client \
+	tests/interop/gnutls-server \
+	tests/interop/go-client \
+	tests/interop/go-server \
+	tests/interop/java-client \
+	tests/interop/java-server \
+	tests/interop/node-client \
+	tests/interop/node-server \
+	tests/interop/openssl-client \
+	tests/interop/openssl-server \
+	tests/interop/python-client \
+	tests/interop/python-server
+EXTRA_DIST += \
+	tests/interop/Peer.java \
+	tests/interop/README.md \
+	tests/interop/common.sh \
+	tests/interop/go.sh \
+	tests/interop/java.sh \
+	tests/interop/peer.go \
+	tests/interop/peer.js \
+	tests/interop/peer.py \
+	tests/interop/rows_client.sh \
+	tests/interop/rows_server.sh \
+	tests/interop/table
+CLEANFILES += tests/interop/peer-go
+script_tests += $(interop_scripts)
+check_PROGRAMS += tests/interop/peer tests/interop/pki
+tests_interop_peer_SOURCES = \
+	tests/interop/peer.c \
+	tests/interop/peer.h \
+	tests/interop/peer_client.c \
+	tests/interop/peer_server.c
+tests_interop_peer_CPPFLAGS = $(sample_cppflags)
+tests_interop_peer_LDADD = $(sample_extra_ldadd)
+tests_interop_pki_CPPFLAGS = $(test_cppflags)
+tests_interop_pki_LDADD = $(test_ldadd)
+
 # Connections that seeds decide: tests/simulator/simulator --help.
 check_PROGRAMS += tests/simulator/simulator
 TESTS += tests/simulator/simulator
