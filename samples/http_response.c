@@ -59,6 +59,7 @@ static void take_status_line(struct http_response *response, const char *line)
         return;
     }
     response->status = atoi(code);
+    response->closes = line[7] == '0'; /* HTTP/1.0 */
     response->state = HTTP_HEADERS;
 }
 
@@ -72,7 +73,21 @@ static void take_length(struct http_response *response, const char *value)
         return;
     }
     response->has_length = 1;
+    response->length = length;
     response->left = length;
+}
+
+/* Whether a list of words has this one (RFC 9110, section 5.6.1). */
+static int has_word(const char *list, const char *word)
+{
+    while (*list) {
+        size_t len = strcspn(list, ", \t");
+
+        if (len == strlen(word) && strncasecmp(list, word, len) == 0)
+            return 1;
+        list += len + (list[len] != '\0');
+    }
+    return 0;
 }
 
 static void take_header(struct http_response *response, const char *line)
@@ -89,6 +104,8 @@ static void take_header(struct http_response *response, const char *line)
     value = colon + 1 + strspn(colon + 1, " \t");
     if (len == 14 && strncasecmp(line, "Content-Length", len) == 0)
         take_length(response, value);
+    if (len == 10 && strncasecmp(line, "Connection", len) == 0 && has_word(value, "close"))
+        response->closes = 1;
     if (len == 17 && strncasecmp(line, "Transfer-Encoding", len) == 0) {
         if (strcasecmp(value, "chunked") == 0)
             response->is_chunked = 1;
@@ -219,4 +236,11 @@ void http_response_read(struct http_response *response, struct evbuffer *in)
 int http_response_end(const struct http_response *response)
 {
     return response->state == HTTP_COMPLETE || response->state == HTTP_BODY_END;
+}
+
+/* Both a length and chunks: what one reader takes for the end another one may not. */
+int http_response_keeps_connection(const struct http_response *response)
+{
+    return response->state == HTTP_COMPLETE && !response->closes &&
+           !(response->has_length && response->is_chunked);
 }

@@ -30,8 +30,10 @@ struct http_response {
     enum http_response_state state;
     int status; /* of the final response; 1xx are passed over */
     uint64_t left;
+    uint64_t length; /* where has_length */
     int has_length;
     int is_chunked;
+    int closes; /* the server will answer nothing else on this connection */
     size_t header_bytes;
     const char *problem;
     /* Gets the body. Returns 0, or -1 to stop (state BAD, problem NULL). */
@@ -51,5 +53,8 @@ void http_response_read(struct http_response *response, struct evbuffer *in);
  * is whole, 0 when a part of it is missing.
  */
 int http_response_end(const struct http_response *response);
+
+/* Returns 1 when the response is whole and another request may follow it on this connection. */
+int http_response_keeps_connection(const struct http_response *response);
 
 #endif

@@ -38,6 +38,7 @@ int https_url_parse(struct https_url *url, const char *text)
     const char *scheme = uri ? evhttp_uri_get_scheme(uri) : NULL;
     int result = -1;
 
+    url->text = text;
     if (scheme && strcasecmp(scheme, "https") == 0 && evhttp_uri_get_userinfo(uri) == NULL) {
         result = fill(url, uri);
     }

@@ -6,6 +6,7 @@
 #define HTTPS_URL_H
 
 struct https_url {
+    const char *text;    /* as it was given; borrowed */
     char host[256];      /* without brackets */
     char authority[280]; /* for the Host header: with brackets, and the port unless it is 443 */
     char path[2048];     /* with the query; at least "/" */

@@ -53,8 +53,16 @@ samples_https_get_SOURCES = \
 	samples/http_response.c \
 	samples/http_response.h \
 	samples/https-get.c \
+	samples/https_client.c \
+	samples/https_client.h \
+	samples/https_sessions.c \
+	samples/https_sessions.h \
 	samples/https_url.c \
-	samples/https_url.h
+	samples/https_url.h \
+	samples/https_verbose.c \
+	samples/https_verbose.h \
+	samples/progress.c \
+	samples/progress.h
 samples_https_get_CPPFLAGS = $(sample_cppflags)
 samples_https_get_LDADD = $(sample_extra_ldadd)
 

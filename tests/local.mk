@@ -375,6 +375,8 @@ script_tests += \
 	tests/samples/deaf-peers \
 	tests/samples/demo \
 	tests/samples/https-get \
+	tests/samples/https-get-progress \
+	tests/samples/https-get-several \
 	tests/samples/https-hosts \
 	tests/samples/https-server \
 	tests/samples/memory-tls \
@@ -384,6 +386,8 @@ EXTRA_DIST += tests/samples/common.sh
 check_PROGRAMS += tests/samples/bad_peer
 tests_samples_bad_peer_CPPFLAGS = $(test_cppflags)
 tests_samples_bad_peer_LDADD = $(OPENSSL_LIBS)
+check_PROGRAMS += tests/samples/terminal
+tests_samples_terminal_CPPFLAGS = $(test_cppflags)
 check_PROGRAMS += tests/samples/deaf_peer
 tests_samples_deaf_peer_CPPFLAGS = $(test_cppflags)
 tests_samples_deaf_peer_LDADD = $(OPENSSL_LIBS)

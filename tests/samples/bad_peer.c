@@ -30,7 +30,8 @@ enum last {
     LAST_CLOSE_NOTIFY,      /* close_notify, then an end of file */
     LAST_CLOSE_NOTIFY_OPEN, /* close_notify in the same segment as the data; TCP stays open */
     LAST_OPEN,              /* nothing: stands still */
-    LAST_ALERT_AS_DATA      /* garbage in place of a record */
+    LAST_ALERT_AS_DATA,     /* garbage in place of a record */
+    LAST_SLOW               /* a body of 1,300 bytes in 1.3 seconds, then close_notify */
 };
 
 #define OK "HTTP/1.1 200 OK\r\n"
@@ -59,6 +60,18 @@ static const struct ending {
     {"/not-http", "SSH-2.0-peer\r\n", LAST_CLOSE_NOTIFY},
     {"/two-lengths", OK "Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello", LAST_CLOSE_NOTIFY},
     {"/bad-chunk", OK "Transfer-Encoding: chunked\r\n\r\nfive\r\nhello", LAST_CLOSE_NOTIFY},
+    {"/length-notify", OK "Content-Length: 5\r\n\r\nhello", LAST_CLOSE_NOTIFY},
+    {"/length-close", OK "Connection: x, Close\r\nContent-Length: 5\r\n\r\nhello", LAST_OPEN},
+    {"/length-more", OK "Content-Length: 5\r\n\r\nhello" OK "Content-Length: 4\r\n\r\nevil",
+     LAST_OPEN},
+    {"/both-lengths",
+     OK "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+     LAST_OPEN},
+    {"/old", "HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello", LAST_OPEN},
+    {"/slow-length", OK "Content-Length: 1300\r\n\r\n", LAST_SLOW},
+    {"/slow-short", OK "Content-Length: 2600\r\n\r\n", LAST_SLOW},
+    {"/slow-end", OK "\r\n", LAST_SLOW},
+    {"/slow-chunked", OK "Transfer-Encoding: chunked\r\n\r\n", LAST_SLOW},
     {"/stall", "", LAST_OPEN},
     {"/garbage", OK "Content-Length: 10\r\n\r\nhello", LAST_ALERT_AS_DATA},
 };
@@ -145,6 +158,24 @@ static void send_at_once(SSL *ssl, int fd, const struct ending *ending)
         die("send");
 }
 
+static void send_slowly(SSL *ssl, const struct ending *ending)
+{
+    int chunked = strstr(ending->answer, "chunked") != NULL;
+    char piece[128];
+
+    SSL_write(ssl, ending->answer, (int)strlen(ending->answer));
+    for (int i = 0; i < 13; i++) {
+        int n = snprintf(piece, sizeof(piece), "%s%0100d%s", chunked ? "64\r\n" : "", i,
+                         chunked ? "\r\n" : "");
+
+        usleep(100000);
+        SSL_write(ssl, piece, n);
+    }
+    if (chunked)
+        SSL_write(ssl, "0\r\n\r\n", 5);
+    SSL_shutdown(ssl);
+}
+
 static void serve_tls(SSL_CTX *ctx, int fd)
 {
     SSL *ssl = SSL_new(ctx);
@@ -156,7 +187,10 @@ static void serve_tls(SSL_CTX *ctx, int fd)
     ending = read_request(ssl);
     if (ending == NULL)
         return;
-    send_at_once(ssl, fd, ending);
+    if (ending->last == LAST_SLOW)
+        send_slowly(ssl, ending);
+    else
+        send_at_once(ssl, fd, ending);
     if (ending->last == LAST_RST) {
         usleep(100000); /* the answer is to be read before the reset overtakes it */
         reset(fd);
