@@ -10,6 +10,8 @@
 
 #include <evtls/error.h>
 
+#include "private.h"
+
 struct evtls_hostname {
     bool is_ip;
     /* Lower case, without a trailing dot, brackets or zone; an address in canonical form. */
@@ -17,7 +19,8 @@ struct evtls_hostname {
 };
 
 /* Normalises name, or EVTLS_ERR_USAGE as evtls_engine_set_server_hostname lists. */
-int evtls_hostname_parse(struct evtls_hostname *host, const char *name, struct evtls_error *err);
+EVTLS_PRIVATE int evtls_hostname_parse(struct evtls_hostname *host, const char *name,
+                                       struct evtls_error *err);
 
 /*
  * Normalises what a ClientHello named (len bytes, from the wire) for the SNI callback: lower

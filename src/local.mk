@@ -9,6 +9,7 @@ evtlsincludedir = $(includedir)/evtls
 evtlsinclude_HEADERS = \
 	include/evtls/bufferevent.h \
 	include/evtls/certificate.h \
+	include/evtls/connect.h \
 	include/evtls/context.h \
 	include/evtls/engine.h \
 	include/evtls/error.h \
@@ -119,7 +120,15 @@ libevtls_core_la_SOURCES = \
 libevtls_extra_core_la_SOURCES = \
 	src/accept.c \
 	src/accept.h \
-	src/evhttp.c
+	src/addresses.c \
+	src/addresses.h \
+	src/connect_hostname.c \
+	src/connect_hostname.h \
+	src/evhttp.c \
+	src/race.c \
+	src/race.h \
+	src/resolve.c \
+	src/resolve.h
 
 evtls_cppflags = $(AM_CPPFLAGS) -D_GNU_SOURCE $(LIBEVENT_CORE_CFLAGS) $(OPENSSL_CFLAGS)
 

@@ -39,6 +39,10 @@ libevtls_testsupport_la_SOURCES = \
 	tests/support/alloc_wrap.c \
 	tests/support/bev_pair.c \
 	tests/support/bev_pair.h \
+	tests/support/connects.c \
+	tests/support/connects.h \
+	tests/support/dns.c \
+	tests/support/dns.h \
 	tests/support/engine_pair.c \
 	tests/support/engine_pair.h \
 	tests/support/engines.c \
@@ -162,6 +166,26 @@ check_tests += tests/test_config_memory
 tests_test_config_memory_CPPFLAGS = $(test_cppflags)
 tests_test_config_memory_LDADD = $(test_ldadd)
 tests_test_config_memory_LDFLAGS = $(alloc_faults_ldflags)
+
+check_tests += tests/test_addresses
+tests_test_addresses_CPPFLAGS = $(test_cppflags)
+tests_test_addresses_LDADD = $(test_extra_ldadd)
+
+check_tests += tests/test_connect_hostname
+tests_test_connect_hostname_CPPFLAGS = $(test_cppflags)
+tests_test_connect_hostname_LDADD = $(test_extra_ldadd)
+tests_test_connect_hostname_SOURCES = \
+	tests/connect_world.c \
+	tests/connect_world.h \
+	tests/test_connect_hostname.c
+
+check_tests += tests/test_connect_cancel
+tests_test_connect_cancel_CPPFLAGS = $(test_cppflags)
+tests_test_connect_cancel_LDADD = $(test_extra_ldadd)
+tests_test_connect_cancel_SOURCES = \
+	tests/connect_world.c \
+	tests/connect_world.h \
+	tests/test_connect_cancel.c
 
 check_tests += tests/test_context
 tests_test_context_CPPFLAGS = $(test_cppflags)

@@ -28,7 +28,8 @@
  * BEV_EVENT_READING|BEV_EVENT_ERROR with status EVTLS_ERR_TRUNCATED. libevent's read and write
  * timeouts stay its own non-terminal events. A handshake that takes too long ends with
  * BEV_EVENT_TIMEOUT|BEV_EVENT_ERROR and status EVTLS_ERR_TIMEOUT; its clock runs from the
- * connected descriptor on and stands while both directions are disabled.
+ * connected descriptor (or from evtls_bufferevent_connect_hostname) on and stands while both
+ * directions are disabled.
  *
  * The handshake starts from the loop, also when EV_READ is disabled, and stands still while both
  * EV_READ and EV_WRITE are. All callbacks obey BEV_OPT_DEFER_CALLBACKS and _UNLOCK_CALLBACKS.
@@ -36,6 +37,7 @@
  * Where libevent itself calls back without asking the bufferevent: a failed name lookup, socket()
  * or immediate connect of bufferevent_socket_connect* gives BEV_EVENT_ERROR without `error`, and
  * an AF_UNIX connect runs the write callback before the handshake.
+ * evtls_bufferevent_connect_hostname (evtls/connect.h) has none of that, and tries every address.
  *
  * Five ways to end:
  *

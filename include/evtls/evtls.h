@@ -18,6 +18,7 @@
 
 #include <evtls/bufferevent.h>
 #include <evtls/certificate.h>
+#include <evtls/connect.h>
 #include <evtls/context.h>
 #include <evtls/engine.h>
 #include <evtls/error.h>

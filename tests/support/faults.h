@@ -95,4 +95,12 @@ unsigned faults_watch_count(void);
 typedef void (*faults_connect_fn)(struct faults *f, int fd, void *arg);
 void faults_on_connect(faults_connect_fn fn, void *arg);
 
+/* Sees each connect and close of the process before it happens; NULL: no longer. */
+struct sockaddr;
+struct faults_observer {
+    void (*connect)(int fd, const struct sockaddr *sa);
+    void (*close)(int fd);
+};
+void faults_observe(const struct faults_observer *observer);
+
 #endif

@@ -294,11 +294,20 @@ int accept(int fd, struct sockaddr *sa, socklen_t *sa_len)
     return accept4(fd, sa, sa_len, 0);
 }
 
+static const struct faults_observer *observer;
+
+void faults_observe(const struct faults_observer *new_observer)
+{
+    observer = new_observer;
+}
+
 int connect(int fd, const struct sockaddr *sa, socklen_t sa_len)
 {
     struct faults_verdict v;
 
     resolve();
+    if (observer != NULL)
+        observer->connect(fd, sa);
     faults_note_connect(fd);
     v = faults_before(fd, FAULTS_CONNECT, 0);
     return v.error != 0 ? fail(v.error) : real.connect(fd, sa, sa_len);
@@ -346,6 +355,8 @@ int close(int fd)
     int ret;
 
     resolve();
+    if (observer != NULL)
+        observer->close(fd);
     v = faults_before(fd, FAULTS_CLOSE, 0);
     /* Forgotten first: another thread may get the number as soon as it is free. */
     faults_note_close(fd);
