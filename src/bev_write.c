@@ -94,6 +94,9 @@ int evtls_bev_add_output(struct evtls_bev *conn, const unsigned char *data, size
 {
     struct evtls_bev_out *out = &conn->out;
 
+    if (conn->fin_sent) {
+        return 0; /* behind our close_notify: the answer to a key update (RFC 8446, section 6.1) */
+    }
     if (!out->data && borrow_block(conn) != 0) {
         return -1;
     }

@@ -4,12 +4,14 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <event2/thread.h>
 
 #include "support/bev_pair.h"
 #include "support/faults.h"
 #include "support/loop.h"
+#include "support/peer.h"
 #include "support/suite.h"
 #include "support/vclock.h"
 
@@ -285,6 +287,57 @@ static TCase *add_case(Suite *suite, const char *name)
     return tcase;
 }
 
+/* ---- A peer that goes on ------------------------------------------------------------------- */
+
+static void carry(struct peer *peer, int fd)
+{
+    unsigned char bytes[4096];
+    const unsigned char *out;
+    size_t len;
+    ssize_t n;
+
+    out = peer_peek(peer, &len);
+    if (len > 0) {
+        ck_assert_int_eq(send(fd, out, len, MSG_NOSIGNAL), (ssize_t)len);
+        peer_discard(peer);
+    }
+    event_base_loop(pair.base, EVLOOP_NONBLOCK);
+    while ((n = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT)) > 0)
+        peer_feed(peer, bytes, (size_t)n);
+}
+
+/* B47, B49: its key updates ask for answers that can no longer be given. */
+START_TEST(bev__key_update_behind_our_close_notify)
+{
+    struct peer *peer = peer_new(&(struct peer_options){.min_version = TLS1_3_VERSION});
+    int fd;
+
+    bev_pair_open(&pair, bev_pair_options[_i]);
+    fd = dup(pair.client.fd); /* it has not said anything yet: the peer takes its place */
+    bev_side_free(&pair.client);
+    while (!peer_is_open(peer) || strstr(pair.server.log, "connected") == NULL) {
+        ck_assert_int_eq(peer_step(peer), PEER_WANT_INPUT);
+        carry(peer, fd);
+    }
+    ck_assert_int_eq(evtls_bufferevent_shutdown_write(pair.server.bev), 0);
+    loop_turns(pair.base, 10);
+    for (int i = 0; i < 3; i++) {
+        peer_key_update(peer, true);
+        peer_write(peer, "late", 4);
+        carry(peer, fd);
+        bev_pair_expect(&pair, &pair.server, "late");
+    }
+    peer_shutdown(peer);
+    carry(peer, fd);
+    bev_pair_wait(&pair, &pair.server, "reof");
+    ck_assert_ptr_null(strstr(pair.server.log, "failed"));
+    ck_assert_int_eq(peer_step(peer), PEER_CLOSED);
+    ck_assert_uint_eq(peer_key_updates_received(peer), 0);
+    peer_free(peer);
+    close(fd);
+}
+END_TEST
+
 static Suite *bev_end_suite(void)
 {
     Suite *suite = suite_create("bev_end");
@@ -300,6 +353,7 @@ static Suite *bev_end_suite(void)
     tcase_add_loop_test(tcase, bev__shutdown_before_the_handshake_aborts, 0, BEV_PAIR_N_OPTIONS);
     tcase_add_loop_test(tcase, bev__half_close_leaves_the_other_direction_open, 0,
                         BEV_PAIR_N_OPTIONS);
+    tcase_add_loop_test(tcase, bev__key_update_behind_our_close_notify, 0, BEV_PAIR_N_OPTIONS);
     tcase_add_loop_test(tcase, bev__unwrap_goes_on_in_plaintext, 0, BEV_PAIR_N_OPTIONS);
     tcase_add_test(tcase, bev__unwrap_reports_truncation);
     tcase_add_loop_test(tcase, bev__end_of_file_is_the_last_event_where_nothing_is_owed, 0,
