@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 #include <event2/buffer.h>
 #include <event2/event.h>
@@ -30,11 +31,10 @@ static void finish(struct https_client *client, int status, const char *why)
     event_base_loopbreak(client->base);
 }
 
-/* NULL: libevent's socket() or connect() failed at once. A reset came from someone who was there.
- */
+/* A reset came from someone who was there. */
 static int could_not_connect(const struct evtls_error *err)
 {
-    return !err ||
+    return err->status == EVTLS_ERR_RESOLVE ||
            (err->status == EVTLS_ERR_IO && err->sys_errno != ECONNRESET && err->sys_errno != EPIPE);
 }
 
@@ -50,10 +50,6 @@ static void finish_by_error(struct https_client *client, const struct evtls_erro
     int connected = evtls_engine_is_handshake_done(evtls_bufferevent_get_engine(client->bev));
     int code = could_not_connect(err) ? HTTPS_CONNECT : HTTPS_TLS;
 
-    if (!err) {
-        finish(client, code, "could not connect");
-        return;
-    }
     if (connected && (err->status == EVTLS_ERR_TRUNCATED || err->status == EVTLS_ERR_IO)) {
         finish(client, HTTPS_TRUNCATED, "the answer is truncated: the connection was cut off");
         return;
@@ -127,7 +123,6 @@ static void on_read(struct bufferevent *bev, void *arg)
 }
 
 static void connect_anew(struct https_client *client);
-static int try_next(struct https_client *client);
 
 /* A server may close a connection it has kept open just when we ask again. Nothing was answered,
  * and to GET twice does no harm (RFC 9112, section 9.3.1). */
@@ -141,9 +136,7 @@ static int was_closed_meanwhile(const struct https_client *client)
 static void on_event(struct bufferevent *bev, short what, void *arg)
 {
     struct https_client *client = arg;
-    struct evtls_engine *engine = evtls_bufferevent_get_engine(bev);
-    const struct evtls_error *err = evtls_engine_get_error(engine);
-    int connected = evtls_engine_is_handshake_done(engine);
+    const struct evtls_error *err = evtls_engine_get_error(evtls_bufferevent_get_engine(bev));
 
     if (what & BEV_EVENT_CONNECTED) {
         return;
@@ -160,7 +153,7 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
         finish(client, EXIT_SUCCESS, NULL);
     } else if (what & BEV_EVENT_EOF) {
         finish(client, HTTPS_TRUNCATED, "the answer is truncated: the server ended it early");
-    } else if (connected || !could_not_connect(err) || !try_next(client)) {
+    } else {
         finish_by_error(client, err);
     }
 }
@@ -238,16 +231,19 @@ static int make_connection(struct https_client *client, struct evtls_error *err)
                                                    .close_notify = on_close_notify,
                                                    .session = keep_session};
     static const struct evtls_callbacks quiet = {.session = keep_session};
+    const struct timeval limit = {client->timeout_seconds, 0};
     struct evtls_engine *engine;
 
     client->bev = evtls_bufferevent_socket_new(client->base, -1, client->ctx, EVTLS_CLIENT,
                                                BEV_OPT_CLOSE_ON_FREE, err);
     engine = evtls_bufferevent_get_engine(client->bev);
+    /* What is verified is the URL's host, wherever we connect. */
     if (!client->bev || evtls_engine_set_server_hostname(engine, client->url->host, err) != 0) {
         return -1;
     }
     client->ended = 0;
     evtls_engine_set_session(engine, client->offered, NULL);
+    evtls_bufferevent_set_handshake_timeout(client->bev, &limit);
     evtls_bufferevent_setcb(client->bev, client->verbose ? &verbose : &quiet, client);
     bufferevent_setcb(client->bev, on_read, NULL, on_event, client);
     bufferevent_enable(client->bev, EV_READ | EV_WRITE);
@@ -255,48 +251,27 @@ static int make_connection(struct https_client *client, struct evtls_error *err)
     return 0;
 }
 
-/* Connects to the next address; 0: there is none. What was tried before is freed. */
-static int try_next(struct https_client *client)
-{
-    struct evtls_error err;
-    int len;
-    const struct sockaddr *address = addresses_next(&client->addresses, &len);
-    char text[SAMPLE_ADDRESS_SIZE];
-
-    if (!address) {
-        return 0;
-    }
-    if (client->verbose) {
-        fprintf(stderr, "* connecting to %s\n", sample_format_address(text, address));
-    }
-    drop_connection(client);
-    if (make_connection(client, &err) != 0) {
-        finish(client, EXIT_FAILURE, err.message);
-    } else {
-        bufferevent_socket_connect(client->bev, address, len); /* on_event hears of a failure */
-    }
-    return 1;
-}
-
-static void on_addresses(int error, void *arg)
-{
-    struct https_client *client = arg;
-
-    if (error || !try_next(client)) {
-        finish(client, HTTPS_CONNECT, error ? evutil_gai_strerror(error) : "no address");
-    }
-}
-
+/* To the first address of the host that answers; on_event hears of what fails. */
 static void connect_anew(struct https_client *client)
 {
     const struct sample_endpoint *to = client->connect_to;
+    const char *host = to ? to->host : client->url->host;
+    int port = to ? to->port : client->url->port;
+    struct evtls_error err;
 
     drop_connection(client);
     client->reused = 0;
+    if (client->verbose) {
+        fprintf(stderr, "* connecting to %s port %d\n", host, port);
+    }
     evtls_session_free(client->offered);
     client->offered = https_sessions_take(&client->sessions, client->url->authority);
-    addresses_find(&client->addresses, client->dns, to ? to->host : client->url->host,
-                   to ? to->port : client->url->port, on_addresses, client);
+    if (make_connection(client, &err) != 0) {
+        finish(client, EXIT_FAILURE, err.message);
+    } else if (evtls_bufferevent_connect_hostname(client->bev, client->dns, AF_UNSPEC, host,
+                                                  port) != 0) {
+        finish(client, EXIT_FAILURE, "no host to connect to");
+    }
 }
 
 static void start(evutil_socket_t fd, short what, void *arg)
@@ -351,7 +326,6 @@ int https_client_get(struct https_client *client, const struct https_url *url,
     progress_start(&client->progress, client->terminal);
     run(client);
     progress_clear(&client->progress);
-    addresses_cancel(&client->addresses, client->base);
     if (client->status != EXIT_SUCCESS || client->whole || !stays_open(client)) {
         drop_connection(client);
     }

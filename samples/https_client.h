@@ -9,7 +9,6 @@
 
 #include <evtls/evtls.h>
 
-#include "addresses.h"
 #include "http_response.h"
 #include "https_sessions.h"
 #include "https_url.h"
@@ -41,7 +40,6 @@ struct https_client {
     /* The connection, which may outlive a URL. */
     struct bufferevent *bev;
     int ended; /* nothing more can come on it */
-    struct addresses addresses;
     struct https_sessions sessions;
     struct evtls_session *offered; /* on this connection, or NULL */
 

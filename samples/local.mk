@@ -30,7 +30,7 @@ samples_tls_echo_server_LDADD = $(sample_ldadd)
 noinst_PROGRAMS += samples/tls-echo-client
 samples_tls_echo_client_SOURCES = samples/tls-echo-client.c
 samples_tls_echo_client_CPPFLAGS = $(sample_cppflags)
-samples_tls_echo_client_LDADD = $(sample_ldadd)
+samples_tls_echo_client_LDADD = $(sample_extra_ldadd)
 
 noinst_PROGRAMS += samples/https-server
 samples_https_server_SOURCES = \
@@ -48,8 +48,6 @@ samples_https_server_LDADD = $(sample_extra_ldadd)
 
 noinst_PROGRAMS += samples/https-get
 samples_https_get_SOURCES = \
-	samples/addresses.c \
-	samples/addresses.h \
 	samples/http_response.c \
 	samples/http_response.h \
 	samples/https-get.c \

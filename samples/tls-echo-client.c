@@ -28,22 +28,27 @@ static void event(struct bufferevent *bev, short what, void *status)
     if (what & BEV_EVENT_EOF) /* the server's close_notify: nothing was cut off */
         *(int *)status = EXIT_SUCCESS;
     else
-        sample_error("%s", error ? error->message : "cannot connect");
+        sample_error("%s", error->message);
     event_base_loopexit(bufferevent_get_base(bev), NULL);
 }
 
 /* The handshake verifies the server's chain, and that it is the host we asked for. */
-static struct bufferevent *call(struct event_base *base, struct evtls_context *ctx,
-                                const char *host, int port, int *status)
+static int call(struct event_base *base, struct evtls_context *ctx, const char *host, int port,
+                const char *text)
 {
+    int status = EXIT_FAILURE;
     struct bufferevent *bev =
         evtls_bufferevent_socket_new(base, -1, ctx, EVTLS_CLIENT, BEV_OPT_CLOSE_ON_FREE, NULL);
 
-    evtls_engine_set_server_hostname(evtls_bufferevent_get_engine(bev), host, NULL);
-    bufferevent_setcb(bev, receive, NULL, event, status);
+    bufferevent_setcb(bev, receive, NULL, event, &status);
     bufferevent_enable(bev, EV_READ | EV_WRITE);
-    bufferevent_socket_connect_hostname(bev, NULL, AF_INET, host, port);
-    return bev;
+    bufferevent_write(bev, text, strlen(text));
+    if (evtls_bufferevent_connect_hostname(bev, NULL, AF_UNSPEC, host, port) == 0)
+        event_base_dispatch(base);
+    else
+        status = sample_usage_error("no host: %s", host);
+    bufferevent_free(bev);
+    return status;
 }
 
 int main(int argc, char **argv)
@@ -52,27 +57,27 @@ int main(int argc, char **argv)
     const struct sample_option options[] = {{.name = "cafile", .value = &ca.file}, {.name = NULL}};
     struct sample_signals signals = {NULL, NULL, 0};
     struct evtls_error err;
-    int first, result = EXIT_FAILURE, status;
+    int first, status;
+    long port;
 
     sample_init(argv[0]);
     status = sample_parse_options(argc, argv, options, usage, &first);
     if (status != SAMPLE_GO_ON)
         return status;
-    if (argc - first != 3)
+    if (argc - first != 3 || sample_parse_number(&port, argv[first + 1], 1, 65535) < 0)
         return sample_usage_error("HOST, PORT and TEXT are needed");
 
     struct event_base *base = event_base_new();
     struct evtls_context *ctx = evtls_context_new_default(EVTLS_PURPOSE_SERVER_AUTH, &ca, &err);
+
+    status = EXIT_FAILURE;
     if (ctx == NULL) {
         sample_error("%s", err.message);
     } else if (sample_signals_init(&signals, base) == 0) {
-        struct bufferevent *bev = call(base, ctx, argv[first], atoi(argv[first + 1]), &result);
-        bufferevent_write(bev, argv[first + 2], strlen(argv[first + 2]));
-        event_base_dispatch(base);
-        bufferevent_free(bev);
+        status = call(base, ctx, argv[first], (int)port, argv[first + 2]);
         sample_signals_cleanup(&signals);
     }
     evtls_context_free(ctx);
     event_base_free(base);
-    return result;
+    return status;
 }
