@@ -418,29 +418,40 @@ tests_samples_deaf_peer_LDADD = $(OPENSSL_LIBS)
 
 # Real clients and servers against evtls, one script a program: tests/interop/README.md.
 interop_scripts = \
+	tests/interop/curl \
 	tests/interop/gnutls-client \
 	tests/interop/gnutls-server \
 	tests/interop/go-client \
 	tests/interop/go-server \
+	tests/interop/haproxy-client \
+	tests/interop/haproxy-server \
 	tests/interop/java-client \
 	tests/interop/java-server \
+	tests/interop/nginx-client \
+	tests/interop/nginx-server \
 	tests/interop/node-client \
 	tests/interop/node-server \
 	tests/interop/openssl-client \
 	tests/interop/openssl-server \
 	tests/interop/python-client \
-	tests/interop/python-server
+	tests/interop/python-server \
+	tests/interop/stunnel-client \
+	tests/interop/stunnel-server \
+	tests/interop/wget
 EXTRA_DIST += \
 	tests/interop/Peer.java \
 	tests/interop/README.md \
 	tests/interop/common.sh \
 	tests/interop/go.sh \
+	tests/interop/haproxy.sh \
 	tests/interop/java.sh \
+	tests/interop/nginx.sh \
 	tests/interop/peer.go \
 	tests/interop/peer.js \
 	tests/interop/peer.py \
 	tests/interop/rows_client.sh \
 	tests/interop/rows_server.sh \
+	tests/interop/stunnel.sh \
 	tests/interop/table
 CLEANFILES += tests/interop/peer-go
 script_tests += $(interop_scripts)

@@ -101,6 +101,14 @@ ready() {
     wait_until is_ready_or_gone "$@" && ! is_gone "$2"
 }
 
+# ready_port PID PORT: until someone listens there, for programs that do not say when they do.
+is_listening_or_gone() {
+    is_gone "$1" || "$peer" probe --connect "$2"
+}
+ready_port() {
+    wait_until is_listening_or_gone "$@" && ! is_gone "$1"
+}
+
 # end PID: by SIGTERM, and waits.
 end() {
     kill "$1" 2>/dev/null
@@ -180,6 +188,7 @@ news_has() {
 # row NAME TEST...: judges the connection that was just made. Tests of one word, and of two:
 #   ok          exit status 0, and what came back is what was sent
 #   refused     another exit status, and nothing came back
+#   fails       another exit status
 #   text RE     the foreign client said so
 #   log RE      our server said so within twenty seconds; not-log RE: it did not
 row() {
@@ -194,6 +203,11 @@ row() {
             shift
             continue
             ;;
+        fails)
+            [ "$status" -ne 0 ] || row_bad="$row_bad, exit status 0"
+            shift
+            continue
+            ;;
         refused)
             [ "$status" -ne 0 ] || row_bad="$row_bad, exit status 0"
             [ ! -s "$work/got" ] || row_bad="$row_bad, data came back"
@@ -204,7 +218,7 @@ row() {
             [ -z "$2" ] || cat "$work/out" "$work/err" | grep -Eq -- "$2" ||
                 row_bad="$row_bad, it did not say \"$2\""
             ;;
-        log) wait_until news_has "$2" || row_bad="$row_bad, our side did not say \"$2\"" ;;
+        log) [ -z "$2" ] || wait_until news_has "$2" || row_bad="$row_bad, our side did not say \"$2\"" ;;
         not-log) ! news_has "$2" || row_bad="$row_bad, our side said \"$2\"" ;;
         *) row_bad="$row_bad, unknown test $1" ;;
         esac

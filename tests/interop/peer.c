@@ -15,6 +15,7 @@ static const char usage[] =
     "Usage: peer client --connect PORT [OPTION]...\n"
     "       peer server [OPTION]...\n"
     "       peer free-port\n"
+    "       peer probe --connect PORT\n"
     "A TLS peer on 127.0.0.1 that says what was agreed and how it ended.\n"
     "  --cert FILE, --key FILE   our certificate chain\n"
     "  --ca FILE                 whom to trust; a server then asks for a certificate\n"
@@ -28,7 +29,8 @@ static const char usage[] =
     "  --no-end                  the client: free the connection once all came back\n"
     "  --times N                 the client: N connections, each with the session of the last\n"
     "  --sni NAME=CERT=KEY       the server: another certificate for a name; may be repeated\n"
-    "  --http                    the server: HTTP that answers with the request's body\n"
+    "  --http                    the client: a request with what is to be sent as its body;\n"
+    "                            the server: it answers with the request's body\n"
     "The server sends back what it gets; after a first line \"cut\" it ends without "
     "close_notify.\n";
 
@@ -165,6 +167,19 @@ static int free_port(void)
     return 0;
 }
 
+/* Whether somebody listens there. */
+static int probe(const struct peer_options *options)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET};
+    int fd = socket(AF_INET, SOCK_STREAM, 0), failed;
+
+    to.sin_port = htons((unsigned short)strtoul(options->connect, NULL, 10));
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    failed = fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0;
+    close(fd);
+    return failed;
+}
+
 /* libevent keeps one object for its debug mode and its signals, where it is told to give it up. */
 static int run(const struct peer_options *options,
                int (*side)(const struct peer_options *, struct event_base *))
@@ -193,6 +208,10 @@ int main(int argc, char **argv)
     } else if (argc > 1 && strcmp(argv[1], "server") == 0) {
         parse(&options, argc - 1, argv + 1);
         return run(&options, peer_server);
+    } else if (argc > 1 && strcmp(argv[1], "probe") == 0) {
+        parse(&options, argc - 1, argv + 1);
+        if (options.connect != NULL)
+            return probe(&options);
     } else if (argc > 1 && strcmp(argv[1], "free-port") == 0) {
         return free_port();
     } else if (argc > 1 && strcmp(argv[1], "--help") == 0) {

@@ -18,6 +18,7 @@ struct client {
     struct bufferevent *bev;
     FILE *save;
     size_t sent, received;
+    int in_header;
     int ending; /* our side has nothing more to do */
     int failed;
 };
@@ -32,7 +33,7 @@ static void finish(struct client *client, int failed)
 
 static int all_is_back(const struct client *client)
 {
-    return !client->options->wait_end && client->received >= client->sent;
+    return !client->options->wait_end && !client->options->http && client->received >= client->sent;
 }
 
 /* Everything came back: the end is ours to begin. */
@@ -47,6 +48,29 @@ static void begin_end(struct client *client)
         peer_die("shutdown", NULL);
 }
 
+/* Takes the header of an answer off; what is no answer of success is told, and its body is not
+ * data. */
+static void read_header(struct client *client, struct evbuffer *input)
+{
+    struct evbuffer_ptr end = evbuffer_search(input, "\r\n\r\n", 4, NULL);
+    char *line;
+
+    if (end.pos < 0)
+        return;
+    client->in_header = 0;
+    line = evbuffer_readln(input, NULL, EVBUFFER_EOL_CRLF);
+    if (strstr(line, " 200 ") == NULL) {
+        printf("answer \"%s\"\n", line);
+        free(line);
+        finish(client, 1);
+        return;
+    }
+    free(line);
+    while ((line = evbuffer_readln(input, NULL, EVBUFFER_EOL_CRLF)) != NULL && *line != '\0')
+        free(line);
+    free(line);
+}
+
 static void on_read(struct bufferevent *bev, void *arg)
 {
     struct client *client = arg;
@@ -54,6 +78,10 @@ static void on_read(struct bufferevent *bev, void *arg)
     char data[16384];
     int n;
 
+    if (client->in_header)
+        read_header(client, input);
+    if (client->in_header || client->bev == NULL)
+        return;
     while ((n = evbuffer_remove(input, data, sizeof(data))) > 0) {
         client->received += (size_t)n;
         if (client->save != NULL && fwrite(data, 1, (size_t)n, client->save) != (size_t)n)
@@ -127,23 +155,28 @@ static struct bufferevent *make(struct client *client)
     return bev;
 }
 
+/* The file, and before it the header of a request that has it as its body. */
 static void add_file(struct client *client)
 {
-    struct evbuffer *output = bufferevent_get_output(client->bev);
+    struct evbuffer *output = bufferevent_get_output(client->bev), *body = evbuffer_new();
     char data[16384];
     FILE *file;
     size_t n;
 
-    if (client->options->send == NULL)
-        return;
-    file = fopen(client->options->send, "rb");
+    file = fopen(client->options->send ? client->options->send : "/dev/null", "rb");
     if (file == NULL)
         peer_die(client->options->send, NULL);
-    while ((n = fread(data, 1, sizeof(data), file)) > 0) {
-        evbuffer_add(output, data, n);
-        client->sent += n;
-    }
+    while ((n = fread(data, 1, sizeof(data), file)) > 0)
+        evbuffer_add(body, data, n);
     fclose(file);
+    client->sent = evbuffer_get_length(body);
+    client->in_header = client->options->http;
+    if (client->options->http)
+        evbuffer_add_printf(output, "POST / HTTP/1.1\r\nHost: %s\r\nContent-Length: %zu\r\n%s\r\n",
+                            client->options->host, client->sent,
+                            client->options->wait_end ? "" : "Connection: close\r\n");
+    evbuffer_add_buffer(output, body);
+    evbuffer_free(body);
 }
 
 static void on_deadline(evutil_socket_t fd, short what, void *arg)

@@ -62,12 +62,17 @@ static void drop(struct echo *echo)
     free(echo);
 }
 
+/* As a process that dies: what the kernel has is sent, and no close_notify. */
+static int is_cut(struct evbuffer *input)
+{
+    return evbuffer_get_length(input) == 4 && memcmp(evbuffer_pullup(input, 4), "cut\n", 4) == 0;
+}
+
 static void on_read(struct bufferevent *bev, void *arg)
 {
     struct evbuffer *input = bufferevent_get_input(bev);
 
-    if (evbuffer_get_length(input) == 4 && memcmp(evbuffer_pullup(input, 4), "cut\n", 4) == 0) {
-        /* As a process that dies: what the kernel has is sent, and no close_notify. */
+    if (is_cut(input)) {
         shutdown(bufferevent_getfd(bev), SHUT_RDWR);
         bufferevent_free(bev);
         drop(arg);
@@ -129,12 +134,26 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 
 /* ---- HTTP ------------------------------------------------------------------------------- */
 
+static void cut_connection(struct evhttp_connection *connection, void *arg)
+{
+    shutdown(bufferevent_getfd(evhttp_connection_get_bufferevent(connection)), SHUT_RDWR);
+}
+
 /* The body of the request, or for a request without one its path. */
 static void on_request(struct evhttp_request *request, void *arg)
 {
-    struct evbuffer *body = evbuffer_new();
+    struct evbuffer *body = evbuffer_new(), *input = evhttp_request_get_input_buffer(request);
 
-    evbuffer_add_buffer(body, evhttp_request_get_input_buffer(request));
+    if (is_cut(input)) {
+        /* Half of what is announced. */
+        evbuffer_add_buffer(body, input);
+        evhttp_add_header(evhttp_request_get_output_headers(request), "Content-Length", "8");
+        evhttp_send_reply_start(request, HTTP_OK, "OK");
+        evhttp_send_reply_chunk_with_cb(request, body, cut_connection, NULL);
+        evbuffer_free(body);
+        return;
+    }
+    evbuffer_add_buffer(body, input);
     if (evbuffer_get_length(body) == 0)
         evbuffer_add_printf(body, "%s\n", evhttp_request_get_uri(request));
     evhttp_send_reply(request, HTTP_OK, "OK", body);
@@ -150,6 +169,19 @@ static struct bufferevent *on_http_accept(struct event_base *base, void *ctx)
     return bev;
 }
 
+static int listen_plain_http(struct server *server)
+{
+    struct evhttp_bound_socket *bound =
+        evhttp_bind_socket_with_handle(server->http, "127.0.0.1", 0);
+    struct sockaddr_in address;
+    socklen_t len = sizeof(address);
+
+    if (bound == NULL ||
+        getsockname(evhttp_bound_socket_get_fd(bound), (struct sockaddr *)&address, &len) < 0)
+        peer_die("cannot listen", NULL);
+    return ntohs(address.sin_port);
+}
+
 static int listen_http(struct server *server)
 {
     struct evtls_error err;
@@ -157,6 +189,8 @@ static int listen_http(struct server *server)
     server->http = evhttp_new(server->base);
     evhttp_set_allowed_methods(server->http, EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_PUT);
     evhttp_set_gencb(server->http, on_request, NULL);
+    if (server->ctx == NULL)
+        return listen_plain_http(server);
     if (evtls_evhttp_bind(server->http, server->ctx, "127.0.0.1", 0, &err) < 0)
         peer_die("listen", &err);
     evhttp_set_bevcb(server->http, on_http_accept, server->ctx);

@@ -16,6 +16,7 @@
 # can_... variables are empty where the program cannot do it at all.
 
 can_alpn=yes can_resume=yes can_sni=yes can_no_sni=yes can_see_cut=yes can_certificate=yes
+can_force_certificate=yes
 alpn_name=echo/1
 server_options=
 says_host= says_expired= says_self= says_unknown= says_incomplete=
@@ -39,7 +40,7 @@ start_our_servers() {
             --sni "three.test=$pki/three.pem=$pki/three.key" $server_options
         our_server mutual --cert "$pki/server.pem" --key "$pki/server.key" --ca "$pki/ca.pem" \
             $server_options
-        for kind in expired self unknown incomplete; do
+        for kind in otherhost expired self unknown incomplete; do
             our_server "$kind" --cert "$pki/$kind.pem" --key "$pki/$kind.key" $server_options
         done
     }
@@ -82,7 +83,7 @@ client_row_names() {
 }
 
 client_rows_refusing() {
-    dial good host=elsewhere.test
+    dial otherhost
     row "${t}_wrong_host" refused text "$says_host" log "$sends_host"
     dial expired
     row "${t}_expired" refused text "$says_expired" log "$sends_expired"
@@ -101,6 +102,7 @@ client_rows_refused() {
     dial mutual cert=expired
     row "${t}_client_expired" refused text "$hears_expired" not-log '^connected' \
         log 'ended status=ERR_CERTIFICATE alert=certificate_expired verify=10 .*has expired'
+    [ -n "$can_force_certificate" ] || return 0
     dial mutual cert=self
     row "${t}_client_self_signed" refused text "$hears_self" not-log '^connected' \
         log 'ended status=ERR_CERTIFICATE alert=unknown_ca verify=18 .*self-signed'
@@ -129,7 +131,7 @@ client_rows_agreeing() {
     }
     [ -z "$can_see_cut" ] || {
         dial good send="$work/cut"
-        row "${t}_truncation" refused text "$hears_cut"
+        row "${t}_truncation" fails text "$hears_cut"
     }
 }
 

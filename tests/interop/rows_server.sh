@@ -9,7 +9,8 @@
 #
 # It sends back what it gets. In variables: sees_missing, sees_expired, sees_self, sees_unknown and
 # sees_incomplete, how it refuses a certificate of ours: the pattern of the "ended" line of our client;
-# says_client, what it prints of a good one. can_... variables are empty where it cannot.
+# and tells_expired ... tells_incomplete, what it prints (mutual.err has it). can_... variables are empty
+# where it cannot. ask_options are options of our client for all rows.
 
 can_alpn=yes can_resume=yes can_certificate=yes
 host_names='one two three'
@@ -19,7 +20,8 @@ sees_expired='status=ERR_ALERT alert=certificate_expired'
 sees_self='status=ERR_ALERT alert=unknown_ca'
 sees_unknown='status=ERR_ALERT alert=unknown_ca'
 sees_incomplete='status=ERR_ALERT alert=unknown_ca'
-says_client=
+tells_missing= tells_expired= tells_self= tells_unknown= tells_incomplete=
+ask_options=
 no_alpn='connected .* alpn=- '
 ends_well='ended status=CLOSED'
 log=
@@ -32,6 +34,7 @@ start_server() {
     for setting; do
         eval "${setting%%=*}=\${setting#*=}"
     done
+    : >"$work/$foreign.err"
     for attempt in 1 2 3 4 5; do
         if serve "$foreign"; then
             eval "port_$foreign=\$port pid_$foreign=\$pid"
@@ -60,11 +63,13 @@ start_servers() {
 ask() {
     eval "port=\$port_$1"
     shift
-    log=
+    log=$work/mutual.err
+    mark=$(wc -l <"$log")
     rm -f "$work/got"
     : >"$work/got"
+    # shellcheck disable=SC2086
     limited "$peer" client --connect "$port" --ca "$pki/ca.pem" --tls "$tls" --send "$send" \
-        --save "$work/got" "$@" >"$work/out" 2>"$work/err" </dev/null
+        --save "$work/got" $ask_options "$@" >"$work/out" 2>"$work/err" </dev/null
     status=$?
 }
 
@@ -126,21 +131,22 @@ server_rows_refused() {
     # be lost.
     set -- --send /dev/null --wait-end
     ask mutual "$@"
-    row "${t}_client_certificate_missing" refused text "ended .*($sees_missing)"
+    row "${t}_client_certificate_missing" refused text "($sees_missing)" log "$tells_missing"
     ask mutual "$@" $(identity expired)
-    row "${t}_client_expired" refused text "ended .*($sees_expired)"
+    row "${t}_client_expired" refused text "($sees_expired)" log "$tells_expired"
     ask mutual "$@" $(identity self)
-    row "${t}_client_self_signed" refused text "ended .*($sees_self)"
+    row "${t}_client_self_signed" refused text "($sees_self)" log "$tells_self"
     ask mutual "$@" $(identity unknown)
-    row "${t}_client_unknown_ca" refused text "ended .*($sees_unknown)"
+    row "${t}_client_unknown_ca" refused text "($sees_unknown)" log "$tells_unknown"
     ask mutual "$@" $(identity incomplete)
-    row "${t}_client_incomplete_chain" refused text "ended .*($sees_incomplete)"
+    row "${t}_client_incomplete_chain" refused text "($sees_incomplete)" log "$tells_incomplete"
 }
 
 # The last row, since it ends a server: one that dies is no clean end.
 server_row_truncation() {
+    # shellcheck disable=SC2086
     background cut "$peer" client --connect "$port_good" --ca "$pki/ca.pem" --tls 1.3 \
-        --send "$work/line" --save "$work/got" --wait-end
+        --send "$work/line" --save "$work/got" --wait-end $ask_options
     cut=$pid
     wait_until cmp -s "$work/got" "$work/line"
     kill -KILL $pid_good
