@@ -59,16 +59,14 @@ static int format_bytes(char *out, size_t size, uint64_t bytes)
     return snprintf(out, size, "%.*f %s", unit > 0, value, units[unit]);
 }
 
-/* "[=====>     ]  45%  12.3 MiB", and where there is no room for it, the end of that. */
+/* "[=====>     ]  45%   12.3 MiB", and without the bar where there is no room for it. */
 static int format_bar(const struct progress *progress, char *line, size_t size, int width)
 {
     char bytes[32];
     int fraction = (int)((double)progress->done / (double)progress->total * 1000);
-    int room, filled, n = 0;
+    int room = width - 18, filled, n = 0;
 
     fraction = fraction > 1000 ? 1000 : fraction;
-    format_bytes(bytes, sizeof(bytes), progress->done);
-    room = width - (int)strlen(bytes) - 10;
     if (room >= 5) {
         filled = room * fraction / 1000;
         line[n++] = '[';
@@ -79,7 +77,9 @@ static int format_bar(const struct progress *progress, char *line, size_t size, 
         n += room;
         line[n++] = ']';
     }
-    return n + snprintf(line + n, size - (size_t)n, " %3d%%  %s", fraction / 10, bytes);
+    format_bytes(bytes, sizeof(bytes), progress->done);
+    return n +
+           snprintf(line + n, size - (size_t)n, "%4d%%  %*s", fraction / 10, n > 0 ? 9 : 0, bytes);
 }
 
 static void draw(struct progress *progress)
