@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "bev_connect.h"
+#include "bev_under.h"
 #include "callbacks.h"
 
 #define OPS_TO_CONN(table)                                                                         \
@@ -44,17 +45,73 @@ void evtls_bev_unlock(struct evtls_bev *conn)
     bufferevent_unlock(conn->bev);
 }
 
-/* The buffers of a bufferevent share its lock. */
+bool evtls_bev_is_libevents_socket(const struct bufferevent *bev)
+{
+    return strcmp(bev->be_ops->type, "socket") == 0;
+}
+
+/* The buffers of a bufferevent share its lock. What is below a filter is locked before it. */
+static void lock_all(struct evtls_bev *conn)
+{
+    if (conn->under) {
+        evtls_under_lock(conn->under);
+    }
+    evbuffer_lock(conn->bev->output);
+}
+
+static void unlock_all(struct evtls_bev *conn, struct evbuffer *output)
+{
+    struct evtls_under *under = conn->under;
+
+    evbuffer_unlock(output);
+    if (under) {
+        evtls_under_unlock(under);
+    }
+}
+
+static bool is_alive(const struct bufferevent *bev)
+{
+    return is_ours(bev) && evtls_bev_from(bev)->phase != EVTLS_BEV_DEAD;
+}
+
 struct evtls_bev *evtls_bev_enter(struct bufferevent *bev)
 {
+    struct evtls_bev *conn;
+
     evbuffer_lock(bev->output);
-    if (is_ours(bev) && evtls_bev_from(bev)->phase != EVTLS_BEV_DEAD) {
-        bufferevent_incref(bev);
-        evtls_bev_from(bev)->triggered = false;
-        return evtls_bev_from(bev);
+    if (!is_alive(bev)) {
+        evbuffer_unlock(bev->output);
+        return NULL;
     }
-    evbuffer_unlock(bev->output);
-    return NULL;
+    conn = evtls_bev_from(bev);
+    bufferevent_incref(bev);
+    if (conn->under) {
+        evbuffer_unlock(bev->output);
+        lock_all(conn);
+        if (!is_alive(bev)) {
+            bufferevent_decref(bev);
+            unlock_all(conn, bev->output);
+            return NULL;
+        }
+        if (!conn->fd_waits) {
+            conn->under_fd = bufferevent_getfd(conn->under->bev);
+        }
+    }
+    conn->triggered = false;
+    conn->inside = true;
+    return conn;
+}
+
+void evtls_bev_let_go(struct evtls_bev *conn)
+{
+    conn->inside = false;
+    unlock_all(conn, conn->bev->output);
+}
+
+void evtls_bev_take_back(struct evtls_bev *conn)
+{
+    lock_all(conn);
+    conn->inside = true;
 }
 
 void evtls_bev_leave(struct evtls_bev *conn)
@@ -68,10 +125,14 @@ void evtls_bev_leave(struct evtls_bev *conn)
             evtls_bev_queue(conn);
         }
         evtls_bev_settle(conn);
+        if (conn->under) {
+            evtls_filter_apply(conn);
+        }
     }
     conn->tell_now = false;
+    conn->inside = false;
     bufferevent_decref(bev);
-    evbuffer_unlock(output);
+    unlock_all(conn, output);
 }
 
 void evtls_bev_queue(struct evtls_bev *conn)
@@ -83,6 +144,9 @@ void evtls_bev_queue(struct evtls_bev *conn)
 
 static void do_work(struct evtls_bev *conn)
 {
+    if (conn->fd_waits) {
+        evtls_filter_set_waiting_fd(conn);
+    }
     if (conn->read_again) {
         conn->read_again = false;
         evtls_bev_read(conn);
@@ -111,13 +175,8 @@ void evtls_bev_work(struct evtls_bev *conn)
 
 /* ---- The descriptor ----------------------------------------------------------------------- */
 
-static void attach_fd(struct evtls_bev *conn, evutil_socket_t fd, int priority)
+void evtls_bev_begin(struct evtls_bev *conn)
 {
-    evtls_bev_socket_attach(conn, fd, priority);
-    if (fd < 0) {
-        conn->phase = EVTLS_BEV_NO_FD;
-        return;
-    }
     conn->fork_count = evtls_bev_get_fork_count();
     if (conn->phase != EVTLS_BEV_CONNECTING) {
         evtls_bev_start_deadline(conn);
@@ -129,8 +188,17 @@ static void attach_fd(struct evtls_bev *conn, evutil_socket_t fd, int priority)
     evtls_bev_settle(conn);
 }
 
-/* Forgets everything about the connection so far; nothing is sent or told any more. */
-static void detach_fd(struct evtls_bev *conn)
+static void attach_fd(struct evtls_bev *conn, evutil_socket_t fd, int priority)
+{
+    evtls_bev_socket_attach(conn, fd, priority);
+    if (fd < 0) {
+        conn->phase = EVTLS_BEV_NO_FD;
+    } else {
+        evtls_bev_begin(conn);
+    }
+}
+
+void evtls_bev_forget(struct evtls_bev *conn)
 {
     evtls_bev_cancel_connector(conn);
     evtls_bev_stop_timer(conn);
@@ -174,7 +242,10 @@ static int set_fd(struct evtls_bev *conn, evutil_socket_t fd)
     if (evtls_engine_is_busy(conn->engine)) {
         return -1;
     }
-    detach_fd(conn);
+    if (conn->under) {
+        return evtls_filter_set_fd(conn, fd);
+    }
+    evtls_bev_forget(conn);
     evtls_bev_take_fd(conn, fd);
     return 0;
 }
@@ -184,14 +255,17 @@ static int set_fd(struct evtls_bev *conn, evutil_socket_t fd)
 /* The program has let go: nothing is told any more, and nothing of ours stays in the loop. */
 static void die(struct evtls_bev *conn)
 {
+    bool say_last;
+
     if (conn->phase == EVTLS_BEV_DEAD) {
         return;
     }
     memset(&conn->cb, 0, sizeof(conn->cb));
     evtls_bev_cancel_connector(conn);
     evtls_bev_release_dialer(conn);
-    evtls_bev_farewell(conn);
+    say_last = evtls_bev_farewell(conn);
     conn->phase = EVTLS_BEV_DEAD;
+    conn->transport->release(conn, say_last);
     conn->tell = 0;
     if (conn->counted) {
         evtls_base_count_closing(conn->shared, -1);
@@ -220,6 +294,9 @@ static int op_ctrl(struct bufferevent *bev, int op, union evtls_bev_ctrl_data *d
         }
         return 0;
     case EVTLS_BEV_GET_UNDERLYING:
+        /* In the end libevent would drop a reference on the answer; ours goes in destruct. */
+        data->ptr = conn->under && conn->phase != EVTLS_BEV_DEAD ? conn->under->bev : NULL;
+        return data->ptr ? 0 : -1;
     default:
         return -1;
     }
@@ -237,6 +314,9 @@ static void release(struct evtls_bev *conn)
     evtls_bev_drop_input(conn);
     if (conn->engine) {
         evtls_engine_destroy(conn->engine);
+    }
+    if (conn->under) {
+        evtls_under_drop(conn->under);
     }
     if (conn->shared) {
         evtls_base_put(conn->shared);
@@ -279,8 +359,8 @@ static int check_socket(evutil_socket_t fd, struct evtls_error *err)
     return 0;
 }
 
-static int check_arguments(struct event_base *base, evutil_socket_t fd, struct evtls_context *ctx,
-                           int options, struct evtls_error *err)
+static int check_arguments(struct event_base *base, struct evtls_context *ctx, int options,
+                           struct evtls_error *err)
 {
     if (!base || !ctx) {
         return evtls_error_set(err, EVTLS_ERR_USAGE, "%s is NULL", base ? "ctx" : "base");
@@ -290,12 +370,12 @@ static int check_arguments(struct event_base *base, evutil_socket_t fd, struct e
         return evtls_error_set(err, EVTLS_ERR_USAGE,
                                "BEV_OPT_UNLOCK_CALLBACKS needs BEV_OPT_DEFER_CALLBACKS");
     }
-    return check_socket(fd, err);
+    return 0;
 }
 
 /* What can fail, before libevent's object is taken over: it is simply freed then. */
 static int prepare(struct evtls_bev *conn, struct event_base *base, struct evtls_context *ctx,
-                   struct evtls_error *err)
+                   struct bufferevent *below, struct evtls_error *err)
 {
     const struct evtls_port port = {&evtls_bev_port, conn};
     int rc;
@@ -315,6 +395,13 @@ static int prepare(struct evtls_bev *conn, struct event_base *base, struct evtls
         return EVTLS_ERR_CONFIG;
     }
     conn->cb = *evtls_context_get_callbacks(ctx, &conn->cb_arg);
+    if (below) {
+        conn->transport = &evtls_bev_filter;
+        conn->under = evtls_under_new(below, conn, conn->options & BEV_OPT_CLOSE_ON_FREE);
+        if (!conn->under || evtls_under_take(conn->under) != 0) {
+            return evtls_error_set_nomem(err);
+        }
+    }
     return 0;
 }
 
@@ -342,16 +429,15 @@ static void take_over(struct evtls_bev *conn)
     evtls_base_add(conn->shared, conn);
 }
 
-struct bufferevent *evtls_bufferevent_socket_new(struct event_base *base, evutil_socket_t fd,
-                                                 struct evtls_context *ctx, enum evtls_role role,
-                                                 int bev_options, struct evtls_error *err)
+/* A connection without a descriptor; over below, unless that is NULL. */
+static struct evtls_bev *make(struct event_base *base, struct bufferevent *below,
+                              struct evtls_context *ctx, enum evtls_role role, int bev_options,
+                              struct evtls_error *err)
 {
-    struct evtls_bev *conn;
+    /* Below a filter is not libevent's to close. */
+    int libevents = below ? bev_options & ~BEV_OPT_CLOSE_ON_FREE : bev_options;
+    struct evtls_bev *conn = calloc(1, sizeof(*conn));
 
-    if (check_arguments(base, fd, ctx, bev_options, err) != 0) {
-        return NULL;
-    }
-    conn = calloc(1, sizeof(*conn));
     if (!conn) {
         evtls_error_set_nomem(err);
         return NULL;
@@ -360,20 +446,17 @@ struct bufferevent *evtls_bufferevent_socket_new(struct event_base *base, evutil
     conn->options = (short)bev_options;
     conn->allowed = EV_WRITE;
     conn->transport = &evtls_bev_socket;
-    conn->bev = bufferevent_socket_new(base, -1, bev_options);
+    conn->bev = bufferevent_socket_new(base, -1, libevents);
     if (!conn->bev) {
         evtls_error_set_nomem(err);
         goto fail;
     }
-    if (prepare(conn, base, ctx, err) != 0) {
+    if (prepare(conn, base, ctx, below, err) != 0) {
         goto fail;
     }
     take_over(conn);
-    bufferevent_lock(conn->bev); /* as everywhere: its lock before the base's */
-    attach_fd(conn, fd, bufferevent_get_priority(conn->bev));
-    bufferevent_unlock(conn->bev);
     evtls_error_set_ok(err);
-    return conn->bev;
+    return conn;
 
 fail:
     if (conn->bev) {
@@ -382,6 +465,53 @@ fail:
     }
     release(conn);
     return NULL;
+}
+
+struct bufferevent *evtls_bufferevent_socket_new(struct event_base *base, evutil_socket_t fd,
+                                                 struct evtls_context *ctx, enum evtls_role role,
+                                                 int bev_options, struct evtls_error *err)
+{
+    struct evtls_bev *conn;
+
+    if (check_arguments(base, ctx, bev_options, err) != 0 || check_socket(fd, err) != 0) {
+        return NULL;
+    }
+    conn = make(base, NULL, ctx, role, bev_options, err);
+    if (!conn) {
+        return NULL;
+    }
+    bufferevent_lock(conn->bev); /* as everywhere: its lock before the base's */
+    attach_fd(conn, fd, bufferevent_get_priority(conn->bev));
+    bufferevent_unlock(conn->bev);
+    return conn->bev;
+}
+
+struct bufferevent *evtls_bufferevent_filter_new(struct bufferevent *underlying,
+                                                 struct evtls_context *ctx, enum evtls_role role,
+                                                 int bev_options, struct evtls_error *err)
+{
+    struct event_base *base = underlying ? bufferevent_get_base(underlying) : NULL;
+    struct evtls_bev *conn;
+
+    if (!base) {
+        evtls_error_set(err, EVTLS_ERR_USAGE,
+                        underlying ? "underlying has no event base" : "underlying is NULL");
+        return NULL;
+    }
+    if (check_arguments(base, ctx, bev_options, err) != 0) {
+        return NULL;
+    }
+    conn = make(base, underlying, ctx, role, bev_options, err);
+    if (!conn) {
+        return NULL;
+    }
+    bufferevent_lock(conn->bev);
+    evtls_bev_socket_attach(conn, -1, bufferevent_get_priority(conn->bev));
+    conn->under_fd = bufferevent_getfd(underlying);
+    evtls_bev_begin(conn);
+    evtls_bev_queue(conn); /* what is below is set going from the loop */
+    bufferevent_unlock(conn->bev);
+    return conn->bev;
 }
 
 /* ---- Questions and settings --------------------------------------------------------------- */

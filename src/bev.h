@@ -6,6 +6,7 @@
  *   bev_enable.c  permission, interest and timeouts
  *   bev_connect.c the time before there is a descriptor
  *   bev_socket.c  the transport where that is a descriptor
+ *   bev_filter.c  the transport where that is another bufferevent, which bev_under.c keeps
  *   bev_limit.c   rate limits
  *   bev_read.c    transport -> engine -> input
  *   bev_write.c   output -> engine -> transport
@@ -16,6 +17,9 @@
  * and a reference (evtls_bev_enter), does its part without calling the program, tells the program
  * what is pending (evtls_bev_leave), and settles the events' registration on the way out. Calls of
  * the program only change state and queue the connection.
+ *
+ * A filter's handlers take the lock of the bufferevent below first, then the filter's, and hold
+ * both. Calls of the program come with the filter's lock held, so they never touch what is below.
  */
 #ifndef EVTLS_SRC_BEV_H
 #define EVTLS_SRC_BEV_H
@@ -122,9 +126,11 @@ struct evtls_bev_transport {
     /* Registers for what is awaited. */
     void (*watch)(struct evtls_bev *conn, enum evtls_bev_reading reading, bool sending);
 
-    /* At free: true when the peer may be sent something; sends what is encrypted, in one try. */
+    /* At free: true when the peer may be sent something. */
     bool (*can_farewell)(const struct evtls_bev *conn);
-    void (*farewell)(struct evtls_bev *conn);
+
+    /* Lets go at free; say_last: sends what is encrypted before that, in one try. */
+    void (*release)(struct evtls_bev *conn, bool say_last);
 
     evutil_socket_t (*get_fd)(const struct evtls_bev *conn);
 };
@@ -140,6 +146,7 @@ struct evtls_bev {
     struct bufferevent_ops ops; /* the bufferevent's be_ops points here */
     const struct bufferevent_ops *socket_ops;
     const struct evtls_bev_transport *transport;
+    struct evtls_under *under; /* what a filter filters, else NULL */
     struct bufferevent *bev;
     struct evtls_base *shared;
     struct evtls_engine *engine;
@@ -164,6 +171,8 @@ struct evtls_bev {
     size_t protected_bytes;
     unsigned generation; /* of the descriptor: what is told of an older one is dropped */
 
+    bool inside : 1;        /* a handler is on the stack and holds the lock */
+    bool fd_waits : 1;      /* under_fd is to be given to the bufferevent below */
     bool telling : 1;       /* evtls_bev_tell is on the stack */
     bool tell_now : 1;      /* deferred callbacks are being run from the queue */
     bool triggered : 1;     /* libevent was asked for a callback by the handler that runs */
@@ -185,6 +194,7 @@ struct evtls_bev {
     int64_t deadline_left_us;         /* while its clock stands */
     int64_t deadline_at_us;           /* monotonic, while it runs, else 0 */
     unsigned fork_count; /* when it got its descriptor: who forked since sends nothing */
+    evutil_socket_t under_fd; /* of the bufferevent below, as last seen */
     dev_t fd_dev;        /* identity of the descriptor, where the program closes it */
     ino_t fd_ino;
 
@@ -221,6 +231,18 @@ void evtls_bev_leave(struct evtls_bev *conn);
 
 /* The descriptor is another one from now on, or none (-1). A lookup of libevent's own ends. */
 void evtls_bev_take_fd(struct evtls_bev *conn, evutil_socket_t fd);
+/* Gives the locks up around a callback of the program's, and takes them again. */
+void evtls_bev_let_go(struct evtls_bev *conn);
+void evtls_bev_take_back(struct evtls_bev *conn);
+
+/* From a new connection on: the handshake is to begin. */
+void evtls_bev_begin(struct evtls_bev *conn);
+
+/* Forgets everything about the connection so far; nothing is sent or told any more. */
+void evtls_bev_forget(struct evtls_bev *conn);
+
+/* True for a socket bufferevent of libevent's own. */
+bool evtls_bev_is_libevents_socket(const struct bufferevent *bev);
 
 /* The turn of a queued connection. Takes over the queue's reference. */
 void evtls_bev_work(struct evtls_bev *conn);
@@ -234,6 +256,26 @@ extern const struct evtls_bev_transport evtls_bev_socket;
 
 /* The descriptor is another one from now on, or none (-1); the events get this priority. */
 void evtls_bev_socket_attach(struct evtls_bev *conn, evutil_socket_t fd, int priority);
+
+/* bev_filter.c ----------------------------------------------------------------------------- */
+
+extern const struct evtls_bev_transport evtls_bev_filter;
+
+/* What happened below: in from there, out to there. */
+void evtls_filter_pump(struct evtls_bev *conn);
+
+/* On the way out of a handler: lets the bufferevent below do what is wanted of it. */
+void evtls_filter_apply(struct evtls_bev *conn);
+
+/* bufferevent_setfd on a filter, and what of it waits for the loop. */
+int evtls_filter_set_fd(struct evtls_bev *conn, evutil_socket_t fd);
+void evtls_filter_set_waiting_fd(struct evtls_bev *conn);
+
+/*
+ * The end of an unwrap: what came out of TLS goes in front of what is below and not TLS any more.
+ * Returns the bufferevent below, which is the program's again.
+ */
+struct bufferevent *evtls_filter_unwrap(struct evtls_bev *conn);
 
 /* bev_enable.c ----------------------------------------------------------------------------- */
 
@@ -371,7 +413,7 @@ void evtls_bev_go_on_ending(struct evtls_bev *conn);
 /* Output and then close_notify are to be sent, nothing can be added: 0, or EVTLS_ERR_USAGE. */
 int evtls_bev_end_writing(struct evtls_bev *conn);
 
-/* The one try at free. */
-void evtls_bev_farewell(struct evtls_bev *conn);
+/* At free: true when there are last words, which stand in the output then. */
+bool evtls_bev_farewell(struct evtls_bev *conn);
 
 #endif

@@ -284,7 +284,7 @@ int evtls_bev_op_enable(struct bufferevent *bev, short events)
     if ((events & EV_WRITE) && write_is_asked(conn)) {
         conn->write_asked = true;
     }
-    if (evtls_bev_has_input(conn)) {
+    if (evtls_bev_has_input(conn) || (conn->under && (events & EV_READ))) {
         conn->read_again = true;
     }
     if (conn->phase == EVTLS_BEV_HANDSHAKE || conn->write_asked || conn->read_again ||

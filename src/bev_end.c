@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "bev_connect.h"
+#include "bev_under.h"
 
 /* Unread input would turn our close into a reset, which destroys an alert on its way. */
 #define DISCARD_BYTES 65536
@@ -88,7 +89,11 @@ void evtls_bev_fail_errno(struct evtls_bev *conn, int sys_errno, short what)
     struct evtls_error err;
     const char *doing = conn->first_sent || conn->role == EVTLS_SERVER ? "connection" : "connect";
 
-    evtls_error_set_errno(&err, EVTLS_ERR_IO, sys_errno, "%s", doing);
+    if (conn->under && conn->under->failed) {
+        evtls_under_get_error(conn->under, &err);
+    } else {
+        evtls_error_set_errno(&err, EVTLS_ERR_IO, sys_errno, "%s", doing);
+    }
     evtls_bev_fail_with(conn, &err, what);
 }
 
@@ -456,19 +461,19 @@ unsigned evtls_bev_get_fork_count(void)
 }
 
 /*
- * What is encrypted, a close_notify behind it, in one try. Not in a forked child: the connection
- * goes on in the process that made it.
+ * A close_notify behind what is encrypted. Not in a forked child: the connection goes on in the
+ * process that made it.
  */
-void evtls_bev_farewell(struct evtls_bev *conn)
+bool evtls_bev_farewell(struct evtls_bev *conn)
 {
     if (conn->phase != EVTLS_BEV_OPEN || conn->write_errno || conn->in.fd_errno ||
         evtls_engine_is_busy(conn->engine) || conn->fork_count != evtls_bev_get_fork_count() ||
         !conn->transport->can_farewell(conn)) {
-        return;
+        return false;
     }
     if (!conn->close_sent) {
         conn->close_sent = true;
         (void)evtls_engine_step_shutdown(conn->engine);
     }
-    conn->transport->farewell(conn);
+    return true;
 }

@@ -25,14 +25,14 @@ static bool same(const struct evtls_bev *conn, unsigned generation)
 static void let_go(struct evtls_bev *conn)
 {
     if (conn->options & BEV_OPT_UNLOCK_CALLBACKS) {
-        evbuffer_unlock(conn->bev->output);
+        evtls_bev_let_go(conn);
     }
 }
 
 static void take_back(struct evtls_bev *conn)
 {
     if (conn->options & BEV_OPT_UNLOCK_CALLBACKS) {
-        evbuffer_lock(conn->bev->output);
+        evtls_bev_take_back(conn);
     }
 }
 
@@ -128,12 +128,18 @@ static void tell_unwrapped(struct evtls_bev *conn)
     const struct evtls_error *err =
         conn->phase == EVTLS_BEV_PLAIN ? NULL : evtls_engine_get_error(conn->engine);
 
+    struct bufferevent *plain = conn->bev;
+    size_t protected_bytes = conn->protected_bytes;
+
     conn->unwrap_cb = NULL;
     if (err) {
         bufferevent_disable(conn->bev, EV_READ | EV_WRITE);
+    } else if (conn->under) {
+        plain = evtls_filter_unwrap(conn);
+        bufferevent_free(conn->bev);
     }
     let_go(conn);
-    cb(conn->bev, conn->protected_bytes, err, arg);
+    cb(plain, protected_bytes, err, arg);
     take_back(conn);
 }
 

@@ -109,10 +109,13 @@ static void socket_send_fin(struct evtls_bev *conn)
 }
 
 /* After the last bytes the input that is there is taken, so that the closing is no reset. */
-static void socket_farewell(struct evtls_bev *conn)
+static void socket_release(struct evtls_bev *conn, bool say_last)
 {
     unsigned char waste[4096];
 
+    if (!say_last) {
+        return;
+    }
     if (conn->out.off < conn->out.len) {
         (void)send(get_fd(conn), conn->out.data + conn->out.off, conn->out.len - conn->out.off,
                    MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -187,6 +190,6 @@ const struct evtls_bev_transport evtls_bev_socket = {
     .send_fin = socket_send_fin,
     .watch = socket_watch,
     .can_farewell = fd_is_ours,
-    .farewell = socket_farewell,
+    .release = socket_release,
     .get_fd = get_fd,
 };

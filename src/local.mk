@@ -38,12 +38,15 @@ libevtls_core_la_SOURCES = \
 	src/bev_dead.h \
 	src/bev_enable.c \
 	src/bev_end.c \
+	src/bev_filter.c \
 	src/bev_limit.c \
 	src/bev_notify.c \
 	src/bev_ops.c \
 	src/bev_ops.h \
 	src/bev_read.c \
 	src/bev_socket.c \
+	src/bev_under.c \
+	src/bev_under.h \
 	src/bev_write.c \
 	src/bio.c \
 	src/bio.h \

@@ -266,6 +266,10 @@ check_tests += tests/test_faults_ends
 tests_test_faults_ends_CPPFLAGS = $(test_cppflags)
 tests_test_faults_ends_LDADD = $(test_ldadd)
 
+check_tests += tests/test_filter
+tests_test_filter_CPPFLAGS = $(test_cppflags)
+tests_test_filter_LDADD = $(test_ldadd)
+
 check_tests += tests/test_hostname
 tests_test_hostname_CPPFLAGS = $(test_cppflags)
 tests_test_hostname_LDADD = $(test_ldadd)

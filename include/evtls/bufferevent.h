@@ -99,6 +99,39 @@ EVTLS_EXPORT struct bufferevent *evtls_bufferevent_socket_new(struct event_base 
                                                               struct evtls_error *err);
 
 /*
+ * A TLS connection over another bufferevent: a socket, a pair, a filter of libevent's, one of
+ * evtls (TLS in TLS). underlying may be connecting still, and may have plaintext in its output,
+ * which leaves first; what stands in its input is taken for TLS. The handshake begins at once,
+ * from the loop. ctx, role and bev_options as above, with these differences:
+ *
+ *  - underlying belongs to the filter while that lives: its callbacks and its read watermark are
+ *    the filter's, which enables and disables its reading. Nothing may be written to it. When the
+ *    filter is freed, or has unwrapped, callbacks, watermark and EV_READ are again what they were,
+ *    unless the program has set other callbacks meanwhile.
+ *  - With BEV_OPT_CLOSE_ON_FREE underlying is freed with the filter: after its output is out, for
+ *    at most 5 seconds (counted by evtls_event_base_get_num_closing), and a
+ *    bufferevent_flush(underlying, EV_WRITE, BEV_FINISHED). Without it, it stays the program's.
+ *  - A byte leaves the filter's output when its record has left the underlying one's output, and
+ *    where that is a filter of libevent's, the output of what is below that.
+ *  - bufferevent_get_underlying gives underlying; bufferevent_getfd its descriptor.
+ *    bufferevent_setfd passes a descriptor on to it, for another connection from the start; -1
+ *    ends this connection and leaves underlying's descriptor alone.
+ *  - The underlying one's end of file and errors are the filter's; where it is one of evtls, the
+ *    error says why that one failed. Its timeouts, where the program has set any, are told as the
+ *    filter's.
+ *  - libevent's own sockets raise SIGPIPE when the peer is gone: ignore it, as with libevent alone.
+ *  - Locks: underlying's is taken before the filter's. Who holds the filter's must not ask for the
+ *    other.
+ *
+ * Errors: NULL, and underlying is as it was: EVTLS_ERR_USAGE (NULL, no event base, wrong role),
+ * EVTLS_ERR_CONFIG, EVTLS_ERR_UNSUPPORTED, EVTLS_ERR_NOMEM, as above.
+ */
+EVTLS_EXPORT struct bufferevent *evtls_bufferevent_filter_new(struct bufferevent *underlying,
+                                                              struct evtls_context *ctx,
+                                                              enum evtls_role role, int bev_options,
+                                                              struct evtls_error *err);
+
+/*
  * Sets what evtls calls back (struct evtls_callbacks, evtls/context.h), in place of what the
  * context set for all its connections (evtls_context_set_callbacks); cb is copied, NULL clears.
  * Beside bufferevent_setcb, which is independent of it. arg stays the program's.
@@ -159,11 +192,12 @@ EVTLS_EXPORT size_t evtls_event_base_get_num_closing(struct event_base *base);
  * reads to the peer's close_notify, then calls back from the loop:
  *
  *   plain            the same bufferevent, now without TLS; its callbacks, watermarks and
- *                    options stay
+ *                    options stay. Of a filter: the underlying one, which is the program's in
+ *                    any case now, and the filter is gone
  *   protected_bytes  how many bytes at the front of its input came under TLS; what follows them
  *                    did not
- *   err              NULL, or why it failed (then plain is ended as by a terminal error, and no
- *                    other event is raised)
+ *   err              NULL, or why it failed (then plain is the bufferevent that was to unwrap,
+ *                    ended as by a terminal error, and no other event is raised)
  *
  * Errors: EVTLS_ERR_USAGE (not ours; not open; cb NULL; while it ends otherwise).
  */

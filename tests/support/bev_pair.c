@@ -126,13 +126,136 @@ void bev_pair_make_contexts(struct bev_pair *pair)
                     0);
 }
 
+/* ---- What carries them ---------------------------------------------------------------------- */
+
+static enum bufferevent_filter_result flip_bits(struct evbuffer *src, struct evbuffer *dst,
+                                                ev_ssize_t limit, enum bufferevent_flush_mode mode,
+                                                void *ctx)
+{
+    unsigned char buf[4096];
+    size_t want = limit < 0 || (size_t)limit > sizeof(buf) ? sizeof(buf) : (size_t)limit;
+    int n = evbuffer_remove(src, buf, want);
+
+    (void)mode;
+    (void)ctx;
+    for (int i = 0; i < n; i++) {
+        buf[i] ^= 0x55;
+    }
+    return n > 0 && evbuffer_add(dst, buf, (size_t)n) == 0 ? BEV_OK : BEV_NEED_MORE;
+}
+
+/* Deferred callbacks of libevent's own, which is below, are another matter. */
+static int without_deferral(int options)
+{
+    return options & ~(BEV_OPT_DEFER_CALLBACKS | BEV_OPT_UNLOCK_CALLBACKS);
+}
+
+static struct bufferevent *plain_socket(struct bev_pair *pair, int fd, int options)
+{
+    struct bufferevent *bev =
+        bufferevent_socket_new(pair->base, fd, BEV_OPT_CLOSE_ON_FREE | without_deferral(options));
+
+    evutil_make_socket_nonblocking(fd);
+    support_require(bev);
+    return bev;
+}
+
+static struct bufferevent *rate_limited(struct bev_pair *pair, int fd, int options)
+{
+    static const struct timeval tick = {0, 20000};
+    struct bufferevent *bev = plain_socket(pair, fd, options);
+
+    if (!pair->rate) {
+        pair->rate = ev_token_bucket_cfg_new(16384, 16384, 16384, 16384, &tick);
+    }
+    support_require(bufferevent_set_rate_limit(bev, pair->rate) == 0);
+    return bev;
+}
+
+/* TLS below TLS uses the same contexts; nothing listens to it but the filter. */
+static struct bufferevent *inner_tls(struct bev_pair *pair, struct bev_side *side,
+                                     enum evtls_role role, int options)
+{
+    struct bufferevent *bev;
+
+    options |= BEV_OPT_CLOSE_ON_FREE;
+    if (pair->over == BEV_OVER_TLS) {
+        bev = evtls_bufferevent_socket_new(pair->base, side->fd, side->ctx, role, options, NULL);
+    } else {
+        bev = evtls_bufferevent_filter_new(plain_socket(pair, side->fd, options), side->ctx, role,
+                                           options, NULL);
+    }
+    support_require(bev);
+    if (role == EVTLS_CLIENT) {
+        support_require(evtls_engine_set_server_hostname(evtls_bufferevent_get_engine(bev),
+                                                         "localhost", NULL) == 0);
+    }
+    return bev;
+}
+
+static struct bufferevent *make_below(struct bev_pair *pair, struct bev_side *side,
+                                      enum evtls_role role, int options)
+{
+    switch (pair->over) {
+    case BEV_OVER_BEV_SOCKETS:
+        return plain_socket(pair, side->fd, options);
+    case BEV_OVER_LIBEVENT_FILTER:
+        return bufferevent_filter_new(plain_socket(pair, side->fd, options), flip_bits, flip_bits,
+                                      BEV_OPT_CLOSE_ON_FREE | without_deferral(options), NULL,
+                                      NULL);
+    case BEV_OVER_RATE_LIMITED:
+        return rate_limited(pair, side->fd, options);
+    case BEV_OVER_TLS:
+    case BEV_OVER_TLS_FILTER:
+        return inner_tls(pair, side, role, options);
+    default:
+        return NULL;
+    }
+}
+
+static void make_all_below(struct bev_pair *pair, int options)
+{
+    struct bufferevent *halves[2];
+
+    if (pair->over == BEV_OVER_PAIR) {
+        support_require(bufferevent_pair_new(pair->base,
+                                             BEV_OPT_CLOSE_ON_FREE | without_deferral(options),
+                                             halves) == 0);
+        pair->client.below = halves[0];
+        pair->server.below = halves[1];
+        return;
+    }
+    pair->client.below = make_below(pair, &pair->client, EVTLS_CLIENT, options);
+    pair->server.below = make_below(pair, &pair->server, EVTLS_SERVER, options);
+}
+
+static void make_sockets(struct bev_pair *pair)
+{
+    int fds[2] = {-1, -1};
+
+    if (pair->over != BEV_OVER_PAIR) {
+        support_require(socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0);
+    }
+    pair->client.fd = fds[0];
+    pair->server.fd = fds[1];
+}
+
+/* ---- The pair ------------------------------------------------------------------------------- */
+
 static void open_side(struct bev_pair *pair, struct bev_side *side, enum evtls_role role,
                       int options)
 {
     struct evtls_error err;
 
-    side->bev = evtls_bufferevent_socket_new(pair->base, side->fd, side->ctx, role,
-                                             options | BEV_OPT_CLOSE_ON_FREE, &err);
+    if (!pair->keep_below) {
+        options |= BEV_OPT_CLOSE_ON_FREE;
+    }
+    if (pair->over == BEV_OVER_SOCKETS) {
+        side->bev =
+            evtls_bufferevent_socket_new(pair->base, side->fd, side->ctx, role, options, &err);
+    } else {
+        side->bev = evtls_bufferevent_filter_new(side->below, side->ctx, role, options, &err);
+    }
     if (!side->bev) {
         fprintf(stderr, "%s\n", err.message);
     }
@@ -145,13 +268,10 @@ static void open_side(struct bev_pair *pair, struct bev_side *side, enum evtls_r
 
 void bev_pair_reopen(struct bev_pair *pair, int options)
 {
-    int fds[2];
-
-    support_require(socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0);
+    make_sockets(pair);
+    make_all_below(pair, options);
     pair->client.log[0] = pair->server.log[0] = '\0';
     pair->client.ended = pair->server.ended = false;
-    pair->client.fd = fds[0];
-    pair->server.fd = fds[1];
     open_side(pair, &pair->client, EVTLS_CLIENT, options);
     open_side(pair, &pair->server, EVTLS_SERVER, options);
     support_require(evtls_engine_set_server_hostname(evtls_bufferevent_get_engine(pair->client.bev),
@@ -259,8 +379,13 @@ void bev_pair_close(struct bev_pair *pair)
     cleanup_side(&pair->client);
     cleanup_side(&pair->server);
     if (pair->base) {
-        event_base_loop(pair->base, EVLOOP_NONBLOCK);
+        for (int i = 0; i < 5; i++) {
+            event_base_loop(pair->base, EVLOOP_NONBLOCK);
+        }
         event_base_free(pair->base);
+    }
+    if (pair->rate) {
+        ev_token_bucket_cfg_free(pair->rate);
     }
     memset(pair, 0, sizeof(*pair));
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A client and a server of evtls on one base, over a socket pair, that write down what they are
- * told: "alpn(h2) handshake connected read write close_notify eof ...", one word a callback,
- * repeated words once.
+ * A client and a server of evtls on one base, over whatever carries them, that write down what
+ * they are told: "alpn(h2) handshake connected read write close_notify eof ...", one word a
+ * callback, repeated words once.
  */
 #ifndef EVTLS_TESTS_SUPPORT_BEV_PAIR_H
 #define EVTLS_TESTS_SUPPORT_BEV_PAIR_H
@@ -29,10 +29,26 @@ struct bev_side {
     bool ended;          /* a terminal event came */
     const char *free_at; /* the word at which the callback frees the bufferevent, or NULL */
     int fd;
+    struct bufferevent *below; /* of a filter; the filter's, unless keep_below */
+};
+
+/* What carries a pair. All but the first are filters. */
+enum bev_over {
+    BEV_OVER_SOCKETS,         /* a socket pair */
+    BEV_OVER_BEV_SOCKETS,     /* libevent's socket bufferevents */
+    BEV_OVER_PAIR,            /* libevent's pair */
+    BEV_OVER_LIBEVENT_FILTER, /* a filter of libevent's that changes each byte */
+    BEV_OVER_RATE_LIMITED,    /* socket bufferevents that may move 16 KiB each 20 ms */
+    BEV_OVER_TLS,             /* evtls on sockets */
+    BEV_OVER_TLS_FILTER,      /* evtls filters on socket bufferevents */
+    BEV_OVER_N
 };
 
 struct bev_pair {
     struct event_base *base;
+    enum bev_over over;
+    bool keep_below; /* filters without BEV_OPT_CLOSE_ON_FREE */
+    struct ev_token_bucket_cfg *rate;
     struct bev_side client, server;
 };
 
@@ -42,7 +58,8 @@ void bev_pair_make_contexts(struct bev_pair *pair);
 /* Makes contexts if need be, sockets and both bufferevents, enabled both ways. */
 void bev_pair_open(struct bev_pair *pair, int options);
 
-/* Makes sockets and bufferevents once more, with the same contexts. The old ones must be gone. */
+/* Makes what carries them and the bufferevents once more, with the same contexts. The old ones
+ * must be gone. */
 void bev_pair_reopen(struct bev_pair *pair, int options);
 
 /* Runs until both handshakes are told. */

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The transport where that is another bufferevent: ciphertext is taken from its input and put in
+ * its output, and counts as sent when it has left that.
+ */
+#include "config.h"
+
+#include "bev.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+
+#include "bev_under.h"
+
+/* ---- Bytes -------------------------------------------------------------------------------- */
+
+static ssize_t filter_receive(struct evtls_bev *conn, void *buf, size_t size)
+{
+    struct evtls_under *under = conn->under;
+    int n = evbuffer_remove(under->bev->input, buf, size);
+
+    if (n > 0) {
+        if (conn->reading == EVTLS_BEV_READING_TIMED) {
+            evtls_bev_add_event(conn, &conn->bev->ev_read, &conn->bev->timeout_read);
+        }
+        return n;
+    }
+    if (under->ended) {
+        return 0;
+    }
+    errno = EAGAIN;
+    if (under->failed) {
+        errno = under->sys_errno ? under->sys_errno : EIO;
+    }
+    return -1;
+}
+
+/* How much of what we put into its output is still there: we are the only one who adds. */
+static void refresh(struct evtls_bev *conn)
+{
+    size_t length = evtls_under_get_output_length(conn->under);
+
+    if (length < conn->out.in_flight) {
+        conn->out.in_flight = length;
+    }
+}
+
+static ssize_t filter_send(struct evtls_bev *conn, const struct iovec *iov, int n)
+{
+    struct evtls_under *under = conn->under;
+    ssize_t total = 0;
+
+    if (under->failed) {
+        errno = under->sys_errno ? under->sys_errno : EPIPE;
+        return -1;
+    }
+    for (int i = 0; i < n; i++) {
+        conn->out.in_flight += iov[i].iov_len; /* first: a pair moves it on at once */
+        if (evbuffer_add(under->bev->output, iov[i].iov_base, iov[i].iov_len) != 0) {
+            conn->out.in_flight -= iov[i].iov_len;
+            errno = ENOMEM;
+            return -1;
+        }
+        total += (ssize_t)iov[i].iov_len;
+    }
+    refresh(conn);
+    return total;
+}
+
+/* The end of TLS is told to what is below; a socket of the program's is not ours to shut. */
+static void filter_send_fin(struct evtls_bev *conn)
+{
+    struct evtls_under *under = conn->under;
+    evutil_socket_t fd;
+
+    bufferevent_flush(under->bev, EV_WRITE, BEV_FINISHED);
+    if (under->owned && evtls_bev_is_libevents_socket(under->bev)) {
+        fd = bufferevent_getfd(under->bev);
+        (void)shutdown(fd, SHUT_WR);
+    }
+}
+
+/* ---- Interest ----------------------------------------------------------------------------- */
+
+/* Calls of the program only note what is wanted: they hold the filter's lock. */
+static void filter_watch(struct evtls_bev *conn, enum evtls_bev_reading reading, bool sending)
+{
+    struct bufferevent *bev = conn->bev;
+    bool was = conn->reading != EVTLS_BEV_READING_OFF;
+
+    (void)sending;
+    if (reading == conn->reading) {
+        return;
+    }
+    if (reading == EVTLS_BEV_READING_TIMED) {
+        evtls_bev_add_event(conn, &bev->ev_read, &bev->timeout_read);
+    } else {
+        event_del(&bev->ev_read);
+    }
+    conn->reading = reading;
+    if (was != (reading != EVTLS_BEV_READING_OFF) && !conn->inside) {
+        evtls_bev_queue(conn);
+    }
+}
+
+static bool has_input(const struct evtls_under *under)
+{
+    return evbuffer_get_length(under->bev->input) > 0 || under->ended || under->failed;
+}
+
+void evtls_filter_apply(struct evtls_bev *conn)
+{
+    struct evtls_under *under = conn->under;
+    bool reading = conn->reading != EVTLS_BEV_READING_OFF;
+
+    if (under->state != EVTLS_UNDER_USED) {
+        return;
+    }
+    evtls_under_set_reading(under, reading && !under->ended && !under->failed);
+    if (conn->phase != EVTLS_BEV_DEAD && reading && has_input(under)) {
+        conn->read_again = true;
+        evtls_bev_queue(conn);
+    }
+}
+
+/* ---- The pump ----------------------------------------------------------------------------- */
+
+/* A timer of the underlying one has fired: ours to tell, since its callbacks are ours. */
+static void pass_timeouts(struct evtls_bev *conn)
+{
+    short directions = conn->under->timeouts;
+
+    conn->under->timeouts = 0;
+    if (directions & BEV_EVENT_READING) {
+        bufferevent_disable(conn->bev, EV_READ);
+        bufferevent_trigger_event(conn->bev, BEV_EVENT_TIMEOUT | BEV_EVENT_READING, 0);
+    }
+    if ((directions & BEV_EVENT_WRITING) && conn->phase != EVTLS_BEV_DEAD) {
+        bufferevent_disable(conn->bev, EV_WRITE);
+        bufferevent_trigger_event(conn->bev, BEV_EVENT_TIMEOUT | BEV_EVENT_WRITING, 0);
+    }
+}
+
+static void note_sent(struct evtls_bev *conn)
+{
+    refresh(conn);
+    evtls_bev_drain_sent(conn);
+    if (conn->phase != EVTLS_BEV_DEAD && conn->under->failed && conn->out.in_flight > 0) {
+        evtls_bev_send_failed(conn, conn->under->sys_errno ? conn->under->sys_errno : EPIPE);
+    }
+}
+
+void evtls_filter_pump(struct evtls_bev *conn)
+{
+    conn = evtls_bev_enter(conn->bev);
+    if (!conn) {
+        return;
+    }
+    if (conn->under->timeouts) {
+        pass_timeouts(conn);
+    }
+    if (conn->phase != EVTLS_BEV_DEAD) {
+        note_sent(conn);
+    }
+    if (conn->phase != EVTLS_BEV_DEAD) {
+        evtls_bev_read(conn);
+    }
+    if (conn->phase != EVTLS_BEV_DEAD) {
+        evtls_bev_send_later(conn);
+    }
+    evtls_bev_leave(conn);
+}
+
+/* ---- Its end ------------------------------------------------------------------------------ */
+
+static bool filter_can_farewell(const struct evtls_bev *conn)
+{
+    return conn->under->state == EVTLS_UNDER_USED;
+}
+
+/* True where the underlying one's lock is held, or there is none to wait for. */
+static bool may_touch_now(const struct evtls_bev *conn)
+{
+    return conn->inside || !(conn->options & BEV_OPT_THREADSAFE);
+}
+
+static void filter_release(struct evtls_bev *conn, bool say_last)
+{
+    struct evbuffer *last = NULL;
+    size_t rest = conn->out.len - conn->out.off;
+
+    if (say_last && rest > 0) {
+        last = evbuffer_new();
+        if (last && evbuffer_add(last, conn->out.data + conn->out.off, rest) != 0) {
+            evbuffer_free(last);
+            last = NULL;
+        }
+    }
+    evtls_under_leave(conn->under, last, may_touch_now(conn));
+}
+
+struct bufferevent *evtls_filter_unwrap(struct evtls_bev *conn)
+{
+    struct bufferevent *below = conn->under->bev;
+
+    if (conn->in.len > 0) {
+        evbuffer_prepend(below->input, conn->in.data, conn->in.len);
+        conn->in.len = 0;
+    }
+    evbuffer_unfreeze(conn->bev->input, 0);
+    evbuffer_prepend_buffer(below->input, conn->bev->input);
+    evtls_under_give_back(conn->under);
+    if (conn->under->ended || conn->under->failed) {
+        /* It told us, who own its callbacks; now it tells the program. */
+        short end = conn->under->failed ? BEV_EVENT_ERROR : BEV_EVENT_EOF;
+
+        bufferevent_trigger_event(below, BEV_EVENT_READING | end, BEV_TRIG_DEFER_CALLBACKS);
+    } else {
+        bufferevent_enable(below, bufferevent_get_enabled(conn->bev));
+    }
+    return below;
+}
+
+/* ---- The descriptor ----------------------------------------------------------------------- */
+
+/* Another connection below: what stands in the buffers is of the old one. */
+static int give_fd(struct evtls_bev *conn, evutil_socket_t fd)
+{
+    struct evtls_under *under = conn->under;
+
+    if (bufferevent_setfd(under->bev, -1) != 0) {
+        return -1;
+    }
+    evbuffer_drain(under->bev->input, SIZE_MAX);
+    evbuffer_drain(under->bev->output, SIZE_MAX);
+    under->ended = under->failed = false;
+    under->sys_errno = 0;
+    under->timeouts = 0;
+    return bufferevent_setfd(under->bev, fd);
+}
+
+int evtls_filter_set_fd(struct evtls_bev *conn, evutil_socket_t fd)
+{
+    bool now = may_touch_now(conn);
+
+    if (fd >= 0 && now && give_fd(conn, fd) != 0) {
+        return -1;
+    }
+    evtls_bev_forget(conn);
+    conn->under_fd = fd;
+    conn->phase = EVTLS_BEV_NO_FD;
+    conn->fd_waits = fd >= 0 && !now;
+    if (conn->fd_waits) {
+        evtls_bev_queue(conn);
+    } else if (fd >= 0) {
+        evtls_bev_begin(conn);
+    }
+    evtls_bev_settle(conn);
+    return 0;
+}
+
+void evtls_filter_set_waiting_fd(struct evtls_bev *conn)
+{
+    conn->fd_waits = false;
+    if (give_fd(conn, conn->under_fd) == 0) {
+        evtls_bev_begin(conn);
+        return;
+    }
+    conn->phase = EVTLS_BEV_HANDSHAKE;
+    evtls_bev_fail(conn, EVTLS_ERR_USAGE, "the bufferevent below takes no descriptor",
+                   BEV_EVENT_ERROR);
+}
+
+static evutil_socket_t filter_get_fd(const struct evtls_bev *conn)
+{
+    if (conn->phase == EVTLS_BEV_NO_FD && !conn->fd_waits) {
+        return -1;
+    }
+    return may_touch_now(conn) ? bufferevent_getfd(conn->under->bev) : conn->under_fd;
+}
+
+const struct evtls_bev_transport evtls_bev_filter = {
+    .receive = filter_receive,
+    .send = filter_send,
+    .send_fin = filter_send_fin,
+    .watch = filter_watch,
+    .can_farewell = filter_can_farewell,
+    .release = filter_release,
+    .get_fd = filter_get_fd,
+};
