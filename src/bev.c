@@ -262,7 +262,7 @@ static void die(struct evtls_bev *conn)
     }
     memset(&conn->cb, 0, sizeof(conn->cb));
     evtls_bev_cancel_connector(conn);
-    evtls_bev_release_dialer(conn);
+    evtls_bev_free_dialer(conn);
     say_last = evtls_bev_farewell(conn);
     conn->phase = EVTLS_BEV_DEAD;
     conn->transport->release(conn, say_last);

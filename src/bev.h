@@ -137,9 +137,9 @@ struct evtls_bev_transport {
 
 /* See evtls_bev_set_dialer. */
 struct evtls_bev_dialer {
-    void (*dial)(struct bufferevent *bev, void *arg);
-    void (*release)(void *arg);
+    const struct evtls_dialer_ops *ops;
     void *arg;
+    bufferevent_event_cb errorcb; /* the owner's, while ours is in its place */
 };
 
 struct evtls_bev {

@@ -136,34 +136,73 @@ void evtls_bev_cancel_connector(struct evtls_bev *conn)
 
 /* ---- Who connects by libevent's own calls ------------------------------------------------- */
 
-void evtls_bev_set_dialer(struct bufferevent *bev, void (*dial)(struct bufferevent *bev, void *arg),
-                          void (*release)(void *arg), void *arg)
+void evtls_bev_set_dialer(struct bufferevent *bev, const struct evtls_dialer_ops *ops, void *arg)
 {
     struct evtls_bev *conn = evtls_bev_lock(bev);
 
     if (conn) {
-        conn->dialer.dial = dial;
-        conn->dialer.release = release;
+        conn->dialer.ops = ops;
         conn->dialer.arg = arg;
         evtls_bev_unlock(conn);
     }
 }
 
-void evtls_bev_release_dialer(struct evtls_bev *conn)
+void *evtls_bev_get_dialer(struct bufferevent *bev, const struct evtls_dialer_ops *ops)
+{
+    struct evtls_bev *conn = evtls_bev_lock(bev);
+    void *arg = NULL;
+
+    if (conn) {
+        arg = conn->dialer.ops == ops ? conn->dialer.arg : NULL;
+        evtls_bev_unlock(conn);
+    }
+    return arg;
+}
+
+/*
+ * In the place of the owner's event callback for the time of its call of libevent. An error while
+ * we connect, or while one of ours is yet to be told, is libevent's.
+ */
+static void on_libevents_event(struct bufferevent *bev, short what, void *arg)
+{
+    struct evtls_bev *conn = evtls_bev_from(bev);
+    bufferevent_event_cb cb = conn->dialer.errorcb;
+
+    if (bev->errorcb == on_libevents_event) {
+        bev->errorcb = cb;
+    }
+    if (what == BEV_EVENT_ERROR &&
+        (conn->phase == EVTLS_BEV_CONNECTING || (conn->tell & EVTLS_BEV_TELL_ERROR))) {
+        return;
+    }
+    if (cb) {
+        cb(bev, what, arg);
+    }
+}
+
+void evtls_bev_dial(struct evtls_bev *conn)
+{
+    struct bufferevent *bev = conn->bev;
+    struct evtls_error err;
+
+    if (!conn->dialer.ops || conn->phase != EVTLS_BEV_NO_FD) {
+        return;
+    }
+    if (bev->errorcb != on_libevents_event) {
+        conn->dialer.errorcb = bev->errorcb;
+        bev->errorcb = on_libevents_event;
+    }
+    if (conn->dialer.ops->dial(bev, conn->dialer.arg, &err) != 0) {
+        evtls_bev_connect_failed(bev, &err);
+    }
+}
+
+void evtls_bev_free_dialer(struct evtls_bev *conn)
 {
     struct evtls_bev_dialer dialer = conn->dialer;
 
     memset(&conn->dialer, 0, sizeof(conn->dialer));
-    if (dialer.release) {
-        dialer.release(dialer.arg);
+    if (dialer.ops) {
+        dialer.ops->free(dialer.arg);
     }
-}
-
-void evtls_bev_drop_lookup(struct bufferevent *bev)
-{
-    struct evtls_bev *conn = evtls_bev_from(bev);
-    enum evtls_bev_phase phase = conn->phase;
-
-    evtls_bev_take_fd(conn, -1);
-    conn->phase = phase;
 }

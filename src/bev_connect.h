@@ -55,20 +55,33 @@ EVTLS_PRIVATE void evtls_bev_connect_done(struct bufferevent *bev, evutil_socket
 EVTLS_PRIVATE void evtls_bev_connect_failed(struct bufferevent *bev, const struct evtls_error *err);
 
 /*
- * For a bufferevent whose owner connects by enabling EV_WRITE and calling
- * bufferevent_socket_connect_hostname, as evhttp does: dial is called when EV_WRITE is enabled
- * while there is no descriptor, with the lock held, and begins a connector. release is called once,
- * when the bufferevent is freed.
+ * For a bufferevent whose owner (evhttp) connects by enabling EV_WRITE and then calling
+ * bufferevent_socket_connect_hostname, with a resolver that answers nothing. When EV_WRITE is
+ * enabled while there is no descriptor, dial is called, with the lock held: it begins a connector
+ * and returns 0 or fills in the error. The failure that libevent's call then reports is kept from
+ * the owner.
+ *
+ * Such an owner resets the bufferevent, and its engine's error with it, before it tells its own
+ * caller: so failed is given each failure, and opened is called when a handshake is complete. free
+ * is called once, when the bufferevent is freed.
  */
-EVTLS_PRIVATE void evtls_bev_set_dialer(struct bufferevent *bev,
-                                        void (*dial)(struct bufferevent *bev, void *arg),
-                                        void (*release)(void *arg), void *arg);
+struct evtls_dialer_ops {
+    int (*dial)(struct bufferevent *bev, void *arg, struct evtls_error *err);
+    void (*opened)(void *arg);
+    void (*failed)(void *arg, const struct evtls_error *err);
+    void (*free)(void *arg);
+};
+EVTLS_PRIVATE void evtls_bev_set_dialer(struct bufferevent *bev, const struct evtls_dialer_ops *ops,
+                                        void *arg);
 
-/* Ends the lookup that bufferevent_socket_connect_hostname has begun. */
-EVTLS_PRIVATE void evtls_bev_drop_lookup(struct bufferevent *bev);
+/* The arg of a bufferevent whose dialer has these ops, or NULL. */
+EVTLS_PRIVATE void *evtls_bev_get_dialer(struct bufferevent *bev,
+                                         const struct evtls_dialer_ops *ops);
 
-/* Within libevtls: where the phase ends by itself; where the connection does. */
+/* Within libevtls: where the phase ends by itself; where EV_WRITE is enabled; where the connection
+ * ends. */
 void evtls_bev_cancel_connector(struct evtls_bev *conn);
-void evtls_bev_release_dialer(struct evtls_bev *conn);
+void evtls_bev_dial(struct evtls_bev *conn);
+void evtls_bev_free_dialer(struct evtls_bev *conn);
 
 #endif

@@ -15,6 +15,8 @@
 
 #include <evtls/context.h>
 
+#include "bev_connect.h"
+
 /* ---- Permission --------------------------------------------------------------------------- */
 
 bool evtls_bev_may_read(const struct evtls_bev *conn)
@@ -291,8 +293,8 @@ int evtls_bev_op_enable(struct bufferevent *bev, short events)
         evbuffer_get_length(bev->output) > 0) {
         evtls_bev_queue(conn);
     }
-    if ((events & EV_WRITE) && conn->dialer.dial && conn->phase == EVTLS_BEV_NO_FD) {
-        conn->dialer.dial(bev, conn->dialer.arg);
+    if (events & EV_WRITE) {
+        evtls_bev_dial(conn);
     }
     if ((events & EV_READ) && conn->reading == EVTLS_BEV_READING_TIMED) {
         evtls_bev_add_event(conn, &bev->ev_read, &bev->timeout_read);

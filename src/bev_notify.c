@@ -16,6 +16,8 @@
 
 #include <evtls/session.h>
 
+#include "bev_connect.h"
+
 static bool same(const struct evtls_bev *conn, unsigned generation)
 {
     return conn->phase != EVTLS_BEV_DEAD && conn->generation == generation;
@@ -42,6 +44,9 @@ static void tell_open(struct evtls_bev *conn)
     void *arg = conn->cb_arg;
     unsigned generation = conn->generation;
 
+    if (conn->dialer.ops) {
+        conn->dialer.ops->opened(conn->dialer.arg);
+    }
     if (cb.alpn && evtls_engine_has_alpn(conn->engine)) {
         size_t len = 0;
         const char *protocol = evtls_engine_get_alpn(conn->engine, &len);
@@ -107,6 +112,9 @@ static void tell_error(struct evtls_bev *conn)
     short what = conn->error_what;
     int sys_errno = evtls_error_get_sys_errno(err);
 
+    if (conn->dialer.ops) {
+        conn->dialer.ops->failed(conn->dialer.arg, err);
+    }
     bufferevent_disable(conn->bev, EV_READ | EV_WRITE);
     if (cb.error) {
         void *arg = conn->cb_arg;

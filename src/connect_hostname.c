@@ -160,7 +160,6 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
         return;
     }
     if (!c->started) {
-        evtls_bev_drop_lookup(c->bev);
         start_lookup(c);
     } else {
         evtls_lookup_collect(&c->lookup, what & EV_TIMEOUT, &c->race.addresses);

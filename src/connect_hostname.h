@@ -12,8 +12,7 @@
 struct evdns_base;
 
 /*
- * from_loop: the lookup (the system's, too) starts from the loop, which then first drops one that
- * libevent has under way for the bufferevent. Else as the public call.
+ * from_loop: the lookup (the system's, too) starts from the loop. Else as the public call.
  */
 int evtls_connect_start(struct bufferevent *bev, struct evdns_base *dns, int family,
                         const char *host, int port, bool from_loop);

@@ -128,6 +128,7 @@ libevtls_extra_core_la_SOURCES = \
 	src/connect_hostname.c \
 	src/connect_hostname.h \
 	src/evhttp.c \
+	src/evhttp_client.c \
 	src/race.c \
 	src/race.h \
 	src/resolve.c \

@@ -253,6 +253,10 @@ check_tests += tests/test_evhttp
 tests_test_evhttp_CPPFLAGS = $(test_cppflags)
 tests_test_evhttp_LDADD = $(test_extra_ldadd)
 
+check_tests += tests/test_evhttp_client
+tests_test_evhttp_client_CPPFLAGS = $(test_cppflags)
+tests_test_evhttp_client_LDADD = $(test_extra_ldadd)
+
 check_tests += tests/test_faults_alloc
 tests_test_faults_alloc_CPPFLAGS = $(test_cppflags)
 tests_test_faults_alloc_LDADD = $(test_ldadd)

@@ -11,7 +11,10 @@
 extern "C" {
 #endif
 
+struct evdns_base;
+struct event_base;
 struct evhttp;
+struct evhttp_connection;
 struct evhttp_request;
 
 /*
@@ -38,8 +41,8 @@ EVTLS_EXPORT struct bufferevent *evtls_evhttp_bevcb(struct event_base *base, voi
  * EVTLS_ERR_CONFIG (as evtls_context_seal), EVTLS_ERR_RESOLVE (resolve_code), EVTLS_ERR_IO
  * (sys_errno: in use, not allowed), EVTLS_ERR_NOMEM; nothing has changed then.
  */
-EVTLS_EXPORT int evtls_evhttp_bind(struct evhttp *http, struct evtls_context *ctx,
-                                   const char *addr, int port, struct evtls_error *err);
+EVTLS_EXPORT int evtls_evhttp_bind(struct evhttp *http, struct evtls_context *ctx, const char *addr,
+                                   int port, struct evtls_error *err);
 
 /* The port that the latest evtls_evhttp_bind of http got, or 0: tells after port 0 was asked. */
 EVTLS_EXPORT int evtls_evhttp_get_port(struct evhttp *http);
@@ -55,6 +58,52 @@ EVTLS_EXPORT int evtls_evhttp_get_port(struct evhttp *http);
  * keep-alive all requests of a connection have the same one.
  */
 EVTLS_EXPORT struct evtls_engine *evtls_evhttp_request_get_engine(struct evhttp_request *req);
+
+/* ---- Clients ---------------------------------------------------------------------------- */
+
+/*
+ * A connection for HTTPS requests to a host, for evhttp_make_request and all the other calls for
+ * evhttp's client connections; freed by evhttp_connection_free, which frees all of it.
+ *
+ * It connects at the first request, and again when one comes after the connection was closed, by
+ * either side. Every address of the host is tried then, as evtls_bufferevent_connect_hostname does
+ * it, which also says what dns, host and port may be and when dns may be freed; NULL blocks the
+ * loop while the system's resolver works. Connecting again resumes the last session.
+ *
+ * The certificate must be valid for host, whatever the Host header says; another name may be set
+ * by evtls_engine_set_server_hostname before the first request, on the engine of
+ * evhttp_connection_get_bufferevent. That bufferevent takes evtls_bufferevent_setcb as well; its
+ * own callbacks (bufferevent_setcb) are evhttp's.
+ *
+ * Time: the deadline for lookup, connecting and handshake is the context's
+ * (evtls_context_set_handshake_timeout), or set by evtls_bufferevent_set_handshake_timeout;
+ * evhttp_connection_set_timeout bounds each of evhttp's steps, connecting (with the handshake)
+ * among them. evhttp_connection_set_retries counts as always: evhttp tries again where a connect
+ * was refused everywhere, or timed out.
+ *
+ * Not with evhttp_connection_set_local_address and _set_local_port: requests fail then.
+ * evhttp_connection_set_family must not be called.
+ *
+ * Returns NULL and changes nothing with EVTLS_ERR_USAGE (a NULL argument but dns; port not 1 to
+ * 65535; a context for servers; a host that evtls_engine_set_server_hostname refuses),
+ * EVTLS_ERR_CONFIG (as evtls_bufferevent_socket_new), EVTLS_ERR_UNSUPPORTED, EVTLS_ERR_NOMEM. The
+ * context is referenced.
+ */
+EVTLS_EXPORT struct evhttp_connection *evtls_evhttp_connection_new(struct event_base *base,
+                                                                   struct evdns_base *dns,
+                                                                   struct evtls_context *ctx,
+                                                                   const char *host, int port,
+                                                                   struct evtls_error *err);
+
+/*
+ * Why a connection made by evtls_evhttp_connection_new last failed: for a request's callback whose
+ * request is NULL or has no response code, since evhttp has reset the bufferevent by then and its
+ * engine's error is gone. NULL when nothing has failed since the last complete handshake, or where
+ * it was evhttp that gave up (its own time limits, a reply it does not understand), and for any
+ * other connection. Borrowed, until the next failure or evhttp_connection_free.
+ */
+EVTLS_EXPORT const struct evtls_error *
+evtls_evhttp_connection_get_error(struct evhttp_connection *evcon);
 
 #ifdef __cplusplus
 }
