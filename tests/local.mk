@@ -426,6 +426,7 @@ tests_samples_deaf_peer_LDADD = $(OPENSSL_LIBS)
 
 # Real clients and servers against evtls, one script a program: tests/interop/README.md.
 interop_scripts = \
+	tests/interop/chromium \
 	tests/interop/curl \
 	tests/interop/gnutls-client \
 	tests/interop/gnutls-server \

@@ -24,7 +24,7 @@ finish_all() {
     rm -rf "$work"
 }
 trap finish_all EXIT
-trap 'exit 1' HUP INT TERM
+trap 'exit 1' HUP INT PIPE TERM
 
 # ---- Programs
 
@@ -109,9 +109,9 @@ ready_port() {
     wait_until is_listening_or_gone "$@" && ! is_gone "$1"
 }
 
-# end PID: by SIGTERM, and waits.
+# end PID [SIGNAL]: by SIGTERM, and waits.
 end() {
-    kill "$1" 2>/dev/null
+    kill -"${2-TERM}" "$1" 2>/dev/null
     wait_end "$1"
     kept=
     for other in $processes; do

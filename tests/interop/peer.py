@@ -24,15 +24,15 @@ def exchange(ctx, options, data, session):
     raw = socket.create_connection(("127.0.0.1", int(options["port"])), timeout=30)
     with ctx.wrap_socket(raw, server_hostname=options["host"], session=session,
                          suppress_ragged_eofs=False) as conn:
-        sender = threading.Thread(target=conn.sendall, args=(data,))
-        sender.start()
+        # One after the other: a connection may not be used by two threads, and the server waits
+        # with its answer for nobody.
+        conn.sendall(data)
         back = b""
         while len(back) < len(data):
             part = conn.recv(65536)
             if not part:
                 raise EOFError("the server closed")
             back += part
-        sender.join()
         print(conn.version(), conn.cipher()[0], conn.selected_alpn_protocol(),
               "reused" if conn.session_reused else "new")
         session = conn.session

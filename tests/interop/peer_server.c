@@ -137,6 +137,7 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 static void cut_connection(struct evhttp_connection *connection, void *arg)
 {
     shutdown(bufferevent_getfd(evhttp_connection_get_bufferevent(connection)), SHUT_RDWR);
+    evhttp_send_reply_end(arg);
 }
 
 /* The body of the request, or for a request without one its path. */
@@ -149,7 +150,7 @@ static void on_request(struct evhttp_request *request, void *arg)
         evbuffer_add_buffer(body, input);
         evhttp_add_header(evhttp_request_get_output_headers(request), "Content-Length", "8");
         evhttp_send_reply_start(request, HTTP_OK, "OK");
-        evhttp_send_reply_chunk_with_cb(request, body, cut_connection, NULL);
+        evhttp_send_reply_chunk_with_cb(request, body, cut_connection, request);
         evbuffer_free(body);
         return;
     }
