@@ -256,6 +256,18 @@ tests_test_evhttp_LDADD = $(test_extra_ldadd)
 check_tests += tests/test_evhttp_client
 tests_test_evhttp_client_CPPFLAGS = $(test_cppflags)
 tests_test_evhttp_client_LDADD = $(test_extra_ldadd)
+tests_test_evhttp_client_SOURCES = \
+	tests/evhttp_world.c \
+	tests/evhttp_world.h \
+	tests/test_evhttp_client.c
+
+check_tests += tests/test_evhttp_client_fail
+tests_test_evhttp_client_fail_CPPFLAGS = $(test_cppflags)
+tests_test_evhttp_client_fail_LDADD = $(test_extra_ldadd)
+tests_test_evhttp_client_fail_SOURCES = \
+	tests/evhttp_world.c \
+	tests/evhttp_world.h \
+	tests/test_evhttp_client_fail.c
 
 check_tests += tests/test_faults_alloc
 tests_test_faults_alloc_CPPFLAGS = $(test_cppflags)
