@@ -12,6 +12,7 @@
 #include <event2/listener.h>
 #include <event2/thread.h>
 
+#include "support/alloc_faults.h"
 #include "support/connects.h"
 #include "support/engines.h"
 #include "support/loop.h"
@@ -44,14 +45,17 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
                       int len, void *arg)
 {
     static const struct evtls_callbacks callbacks = {.handshake = on_server_handshake};
-    struct bufferevent *bev = evtls_bufferevent_socket_new(
-        world.base, fd, world.server_ctx, EVTLS_SERVER, BEV_OPT_CLOSE_ON_FREE, NULL);
+    struct bufferevent *bev;
 
     (void)listener;
     (void)sa;
     (void)len;
     (void)arg;
+    alloc_faults_pause();
+    bev = evtls_bufferevent_socket_new(world.base, fd, world.server_ctx, EVTLS_SERVER,
+                                       BEV_OPT_CLOSE_ON_FREE, NULL);
     support_require(bev);
+    alloc_faults_resume();
     world.accepted++;
     evtls_bufferevent_setcb(bev, &callbacks, NULL);
     bufferevent_setcb(bev, NULL, NULL, on_server_event, NULL);

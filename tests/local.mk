@@ -278,6 +278,15 @@ check_tests += tests/test_faults_bytes
 tests_test_faults_bytes_CPPFLAGS = $(test_cppflags)
 tests_test_faults_bytes_LDADD = $(test_ldadd)
 
+check_tests += tests/test_faults_connect
+tests_test_faults_connect_CPPFLAGS = $(test_cppflags)
+tests_test_faults_connect_LDADD = $(test_extra_ldadd)
+tests_test_faults_connect_LDFLAGS = $(alloc_faults_ldflags)
+tests_test_faults_connect_SOURCES = \
+	tests/connect_world.c \
+	tests/connect_world.h \
+	tests/test_faults_connect.c
+
 check_tests += tests/test_faults_ends
 tests_test_faults_ends_CPPFLAGS = $(test_cppflags)
 tests_test_faults_ends_LDADD = $(test_ldadd)
