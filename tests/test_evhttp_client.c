@@ -109,6 +109,27 @@ START_TEST(client__host_may_be_an_address)
 }
 END_TEST
 
+/* evhttp's own idea of the family does not lead past us to plaintext or a hang. */
+static const struct {
+    const char *host;
+    int family;
+} families[] = {{"race.test", AF_UNSPEC},
+                {"race.test", AF_INET6},
+                {"race.test", AF_INET},
+                {"127.0.0.1", AF_UNSPEC},
+                {"127.0.0.1", AF_INET}};
+
+START_TEST(client__family_of_evhttp)
+{
+    serve("127.0.0.1");
+    client_open(families[_i].host);
+    evhttp_connection_set_family(evcon, families[_i].family);
+    expect_page("/close");
+    expect_page("/");
+    ck_assert_uint_eq(seen.errors, 0);
+}
+END_TEST
+
 START_TEST(client__system_resolver)
 {
     serve("127.0.0.1");
@@ -243,6 +264,7 @@ static Suite *suite(void)
     tcase_add_test(tc, client__three_requests_on_one_connection);
     tcase_add_test(tc, client__three_requests_at_once);
     tcase_add_loop_test(tc, client__host_may_be_an_address, 0, N(literals));
+    tcase_add_loop_test(tc, client__family_of_evhttp, 0, N(families));
     tcase_add_test(tc, client__system_resolver);
     tcase_add_test(tc, client__black_hole_first);
     tcase_add_test(tc, client__big_bodies);

@@ -82,7 +82,7 @@ EVTLS_EXPORT struct evtls_engine *evtls_evhttp_request_get_engine(struct evhttp_
  * was refused everywhere, or timed out.
  *
  * Not with evhttp_connection_set_local_address and _set_local_port: requests fail then.
- * evhttp_connection_set_family must not be called.
+ * evhttp_connection_set_family has no effect on names.
  *
  * Returns NULL and changes nothing with EVTLS_ERR_USAGE (a NULL argument but dns; port not 1 to
  * 65535; a context for servers; a host that evtls_engine_set_server_hostname refuses),
