@@ -435,7 +435,7 @@ static struct evtls_bev *make(struct event_base *base, struct bufferevent *below
                               struct evtls_error *err)
 {
     /* Below a filter is not libevent's to close. */
-    int libevents = below ? bev_options & ~BEV_OPT_CLOSE_ON_FREE : bev_options;
+    int libevents = bev_options;
     struct evtls_bev *conn = calloc(1, sizeof(*conn));
 
     if (!conn) {

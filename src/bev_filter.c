@@ -196,7 +196,7 @@ static void filter_release(struct evtls_bev *conn, bool say_last)
             last = NULL;
         }
     }
-    evtls_under_leave(conn->under, last, may_touch_now(conn));
+    evtls_under_leave(conn->under, last, say_last, may_touch_now(conn));
 }
 
 struct bufferevent *evtls_filter_unwrap(struct evtls_bev *conn)
@@ -236,6 +236,10 @@ static int give_fd(struct evtls_bev *conn, evutil_socket_t fd)
     under->ended = under->failed = false;
     under->sys_errno = 0;
     under->timeouts = 0;
+    /* libevent has disabled what met the old one's end. */
+    under->reading = false;
+    bufferevent_disable(under->bev, EV_READ);
+    bufferevent_enable(under->bev, EV_WRITE);
     return bufferevent_setfd(under->bev, fd);
 }
 
@@ -247,8 +251,8 @@ int evtls_filter_set_fd(struct evtls_bev *conn, evutil_socket_t fd)
         return -1;
     }
     evtls_bev_forget(conn);
+    evtls_bev_take_fd(conn, -1); /* of the filter itself: cancels a lookup of libevent's */
     conn->under_fd = fd;
-    conn->phase = EVTLS_BEV_NO_FD;
     conn->fd_waits = fd >= 0 && !now;
     if (conn->fd_waits) {
         evtls_bev_queue(conn);

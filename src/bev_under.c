@@ -129,8 +129,10 @@ static void finish(struct evtls_under *under)
     stop_listening(under);
     under->state = EVTLS_UNDER_LEFT;
     event_del(&under->timer);
-    bufferevent_flush(under->bev, EV_WRITE, BEV_FINISHED);
-    discard_unread(under);
+    if (under->owes) {
+        bufferevent_flush(under->bev, EV_WRITE, BEV_FINISHED);
+        discard_unread(under);
+    }
     bufferevent_free(under->bev);
 }
 
@@ -148,6 +150,37 @@ static void send_last(struct evtls_under *under)
     }
 }
 
+/*
+ * libevent writes from the loop alone. Who frees may shut the descriptor down or free the base
+ * right after, as evhttp does: so one try at once.
+ */
+static void try_to_send(struct evtls_under *under)
+{
+    struct evbuffer *output = under->bev->output;
+    evutil_socket_t fd = bufferevent_getfd(under->bev);
+    struct evbuffer_iovec iov[8];
+    int n = evbuffer_peek(output, -1, NULL, iov, 8);
+    struct msghdr msg = {.msg_iov = iov, .msg_iovlen = (size_t)(n < 8 ? n : 8)};
+    ssize_t sent = 0;
+
+    if (n <= 0 || under->failed) {
+        return;
+    }
+    if (!evtls_bev_is_libevents_socket(under->bev)) {
+        bufferevent_flush(under->bev, EV_WRITE, BEV_FLUSH);
+        return;
+    }
+    if (fd >= 0) {
+        sent = sendmsg(fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+        under->failed = sent < 0 && errno != EAGAIN && errno != EINTR;
+    }
+    if (sent > 0) {
+        evbuffer_unfreeze(output, 1);
+        evbuffer_drain(output, (size_t)sent);
+        evbuffer_freeze(output, 1);
+    }
+}
+
 /* Goes on leaving. Its lock is held. */
 static void go_on(struct evtls_under *under)
 {
@@ -158,9 +191,12 @@ static void go_on(struct evtls_under *under)
             return;
         }
         send_last(under);
+        if (under->owned && under->owes) {
+            try_to_send(under);
+        }
         if (!under->owned) {
             evtls_under_give_back(under);
-        } else if (is_done(under)) {
+        } else if (!under->owes || is_done(under)) {
             finish(under);
         } else {
             under->state = EVTLS_UNDER_LINGERING;
@@ -214,7 +250,7 @@ static void go_on_unlocked(struct evtls_under *under, bool late)
     bufferevent_decref(bev);
 }
 
-void evtls_under_leave(struct evtls_under *under, struct evbuffer *last, bool now)
+void evtls_under_leave(struct evtls_under *under, struct evbuffer *last, bool owes, bool now)
 {
     if (under->state != EVTLS_UNDER_USED) {
         if (last) {
@@ -223,6 +259,7 @@ void evtls_under_leave(struct evtls_under *under, struct evbuffer *last, bool no
         return;
     }
     under->last = last;
+    under->owes = owes;
     under->state = EVTLS_UNDER_LEAVING;
     if (now) {
         go_on_unlocked(under, false);

@@ -38,6 +38,7 @@ struct evtls_under {
     unsigned refs; /* the filter's and, while it lingers, its own */
     atomic_int state;
     bool owned; /* freed with the filter */
+    bool owes;  /* when left: see evtls_under_leave */
 
     /* Written by its callbacks, under its lock. */
     bool ended; /* end of file */
@@ -84,10 +85,11 @@ void evtls_under_set_reading(struct evtls_under *under, bool on);
 void evtls_under_get_error(struct evtls_under *under, struct evtls_error *err);
 
 /*
- * The filter is gone; last, which becomes ours and may be NULL, is still to be sent. now: its lock
- * may be taken here, else the pump does it.
+ * The filter is gone. owes: what stands in its output and last, which becomes ours and may be NULL,
+ * are still to be sent; otherwise one that is ours is freed at once, without a word (a forked
+ * child's, one without a handshake). now: its lock may be taken here, else the pump does it.
  */
-void evtls_under_leave(struct evtls_under *under, struct evbuffer *last, bool now);
+void evtls_under_leave(struct evtls_under *under, struct evbuffer *last, bool owes, bool now);
 
 /* The same at once, with the bufferevent given to the program. Its lock is held. */
 void evtls_under_give_back(struct evtls_under *under);

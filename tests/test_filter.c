@@ -257,8 +257,11 @@ END_TEST
 /* Freed with a full socket below: the rest leaves all the same, then the socket is closed. */
 START_TEST(filter__free_keeps_what_is_below_until_its_output_is_out)
 {
+    int small = 4096;
+
     pair.over = BEV_OVER_BEV_SOCKETS;
     bev_pair_open(&pair, options_of(_i));
+    setsockopt(pair.server.fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
     bev_pair_connect(&pair);
     bufferevent_disable(pair.client.bev, EV_READ);
     write_pattern(pair.server.bev, 3000000);
