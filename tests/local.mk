@@ -385,11 +385,15 @@ tests_test_version_LDADD = $(test_ldadd)
 contract_programs = tests/contract/contract
 script_tests += \
 	tests/contract/over-evtls \
+	tests/contract/over-filter \
+	tests/contract/over-filter-tls \
 	tests/contract/over-openssl \
 	tests/contract/over-socket
 tests_contract_contract_CPPFLAGS = $(test_cppflags)
 tests_contract_contract_LDADD = $(test_extra_ldadd)
 tests_contract_contract_SOURCES = \
+	tests/contract/contexts.c \
+	tests/contract/contexts.h \
 	tests/contract/contract.c \
 	tests/contract/end.c \
 	tests/contract/http.c \
@@ -414,6 +418,7 @@ tests_contract_contract_SOURCES = \
 	tests/contract/rows_write.c \
 	tests/contract/transport.h \
 	tests/contract/transport_evtls.c \
+	tests/contract/transport_filter.c \
 	tests/contract/transport_socket.c \
 	tests/contract/world.c \
 	tests/contract/world.h

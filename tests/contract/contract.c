@@ -22,7 +22,7 @@ static const struct contract_transport *const transports[] = {
 #ifdef CONTRACT_OPENSSL
     &contract_transport_openssl,
 #endif
-    &contract_transport_evtls,
+    &contract_transport_evtls,   &contract_transport_filter, &contract_transport_filter_tls,
 };
 #define N_TRANSPORTS (sizeof(transports) / sizeof(transports[0]))
 
@@ -116,7 +116,8 @@ static void note_result(TestResult *result, int measured)
     const char *name = tr_tcname(result);
     const char *slash = strchr(name, '/');
     for (size_t t = 0; t < N_TRANSPORTS; t++) {
-        if (strncmp(transports[t]->name, name, (size_t)(slash - name)) != 0)
+        if (strlen(transports[t]->name) != (size_t)(slash - name) ||
+            strncmp(transports[t]->name, name, (size_t)(slash - name)) != 0)
             continue;
         for (size_t r = 0; r < n_rows; r++) {
             if (strcmp(rows[r]->name, slash + 1) != 0)

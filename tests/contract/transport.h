@@ -25,6 +25,7 @@ enum contract_trait {
     CONTRACT_PRIORITY = 1 << 3, /* bufferevent_priority_set */
     CONTRACT_RATE = 1 << 4,     /* rate limits */
     CONTRACT_HTTP = 1 << 5,     /* usable under evhttp */
+    CONTRACT_LONE = 1 << 6, /* no bufferevent below it, which freeing it may leave to the program */
 };
 
 /* A row that this transport does not pass, and why. It is run and measured all the same. */
@@ -65,5 +66,7 @@ struct contract_transport {
 extern const struct contract_transport contract_transport_socket;
 extern const struct contract_transport contract_transport_openssl;
 extern const struct contract_transport contract_transport_evtls;
+extern const struct contract_transport contract_transport_filter;
+extern const struct contract_transport contract_transport_filter_tls;
 
 #endif

@@ -156,7 +156,8 @@ static const struct contract_known known[] = {
 const struct contract_transport contract_transport_openssl = {
     .name = "openssl",
     .what = "libevent's bufferevent_openssl_socket_new",
-    .traits = CONTRACT_TLS | CONTRACT_FD | CONTRACT_PRIORITY | CONTRACT_RATE | CONTRACT_HTTP,
+    .traits = CONTRACT_TLS | CONTRACT_FD | CONTRACT_PRIORITY | CONTRACT_RATE | CONTRACT_HTTP |
+              CONTRACT_LONE,
     .set_up = set_up,
     .make = make,
     .sweep = sweep,

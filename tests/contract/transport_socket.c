@@ -10,6 +10,7 @@ static struct bufferevent *make(struct event_base *base, evutil_socket_t fd,
 const struct contract_transport contract_transport_socket = {
     .name = "socket",
     .what = "libevent's bufferevent_socket_new",
-    .traits = CONTRACT_PLAIN | CONTRACT_FD | CONTRACT_PRIORITY | CONTRACT_RATE | CONTRACT_HTTP,
+    .traits = CONTRACT_PLAIN | CONTRACT_FD | CONTRACT_PRIORITY | CONTRACT_RATE | CONTRACT_HTTP |
+              CONTRACT_LONE,
     .make = make,
 };
