@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Bufferevents on descriptors, whose system calls and whose network follow the script, under a
- * virtual clock. Timers make random calls of the program on both sides, callbacks do too; a side
- * may also be a plain OpenSSL peer, moved by a timer.
+ * Bufferevents on descriptors, or filters over libevent's, whose system calls and whose network
+ * follow the script, under a virtual clock. Timers make random calls of the program on both sides,
+ * callbacks do too; a side may also be a plain OpenSSL peer, moved by a timer.
  *
  * After its random part a run comes to an end: everything is allowed again, each side shuts down,
  * and both must be told of the right end in bounded (virtual) time.
@@ -11,6 +11,7 @@
 
 #include "sim_bev.h"
 
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -66,6 +67,32 @@ static int random_options(struct sim *sim)
     return rows[rng_below(&sim->rng, 4)] | BEV_OPT_CLOSE_ON_FREE;
 }
 
+/* What is below goes with the filter, and has a way of its own to call back. */
+static struct bufferevent *new_filter(struct end *end, enum evtls_role role, int options)
+{
+    struct sim *sim = end->run->sim;
+    int below_options = (options & BEV_OPT_THREADSAFE) | BEV_OPT_CLOSE_ON_FREE;
+    struct bufferevent *below;
+
+    if (rng_chance(&sim->rng, 300))
+        below_options |= BEV_OPT_DEFER_CALLBACKS;
+    evutil_make_socket_nonblocking(end->fd);
+    below = bufferevent_socket_new(end->run->base, end->fd, below_options);
+    support_require(below != NULL);
+    return evtls_bufferevent_filter_new(below, sim_context(sim, end->side), role, options, NULL);
+}
+
+static struct bufferevent *new_bufferevent(struct end *end, int options)
+{
+    enum evtls_role role = end->side == SIM_CLIENT ? EVTLS_CLIENT : EVTLS_SERVER;
+
+    end->filter = rng_chance(&end->run->sim->rng, 400);
+    if (end->filter)
+        return new_filter(end, role, options);
+    return evtls_bufferevent_socket_new(end->run->base, end->fd,
+                                        sim_context(end->run->sim, end->side), role, options, NULL);
+}
+
 static void open_ours(struct end *end)
 {
     struct run *run = end->run;
@@ -76,9 +103,7 @@ static void open_ours(struct end *end)
     faults_record(end->faults);
     script_attach(&end->player, &sim->script, (unsigned)end->side, end->faults);
     end->deferred = options & BEV_OPT_DEFER_CALLBACKS;
-    end->bev = evtls_bufferevent_socket_new(run->base, end->fd, sim_context(sim, end->side),
-                                            end->side == SIM_CLIENT ? EVTLS_CLIENT : EVTLS_SERVER,
-                                            options, NULL);
+    end->bev = new_bufferevent(end, options);
     support_require(end->bev != NULL);
     end->engine = evtls_bufferevent_get_engine(end->bev);
     if (end->side == SIM_CLIENT) {
@@ -282,6 +307,8 @@ void sim_run_bufferevents(struct sim *sim)
     run.wire = wire_new(run.base, NET_UNIX, &sim->script, fds);
     open_end(&run, SIM_CLIENT, fds[SIM_CLIENT]);
     open_end(&run, SIM_SERVER, fds[SIM_SERVER]);
+    /* libevent's sockets leave it to the program, as those of evtls do not. */
+    signal(SIGPIPE, run.ends[0].filter || run.ends[1].filter ? SIG_IGN : SIG_DFL);
     if (!sim->cut && rng_chance(&sim->rng, 400))
         be_calm(&run);
     run_to_the_end(&run);
@@ -294,6 +321,8 @@ void sim_run_bufferevents(struct sim *sim)
     close_end(&run.ends[0]);
     close_end(&run.ends[1]);
     event_base_loop(run.base, EVLOOP_NONBLOCK);
+    loop_turns(run.base, 10000); /* what was below a filter may have had something to send */
+    SIM_CHECK(sim, evtls_event_base_get_num_closing(run.base) == 0, "what is below stays");
     SIM_CHECK(sim, faults_watch_count() == 0, "plaintext on the wire");
     wire_free(run.wire);
     faults_reset();

@@ -28,6 +28,7 @@ struct end {
     int side;
     int fd;
     struct bufferevent *bev;     /* NULL: plain, or freed */
+    bool filter;                 /* it is one, over a bufferevent of libevent's on the descriptor */
     struct evtls_engine *engine; /* its own; used while it lives */
     struct peer *peer;
     struct event *timer;

@@ -36,12 +36,15 @@ static void let_go(struct end *end, bool close)
         bufferevent_free(bev);
 }
 
-/* The program takes the descriptor back, and closes it as it likes. */
+/* The program takes the descriptor back, and closes it as it likes. That of a filter stays with
+ * what is below. */
 static void detach(struct end *end)
 {
     sim_say(end->run->sim, "side %d: setfd(-1)", end->side);
     bufferevent_setfd(end->bev, -1);
     end->detached = end->let_go = end->gave_up = end->over = true;
+    if (end->filter)
+        return;
     close(end->fd);
     end->fd = -1;
 }
