@@ -98,9 +98,10 @@ static void describe(void *connector, struct evtls_error *err)
 static void fill_resolve(struct evtls_error *err, const struct evtls_connect *c)
 {
     int code = evtls_lookup_get_code(&c->lookup);
+    bool no_zone = code == EVUTIL_EAI_NONAME && c->is_ip && strchr(c->host, '%');
 
     evtls_error_set(err, EVTLS_ERR_RESOLVE, "address of %s: %s", c->host,
-                    evutil_gai_strerror(code));
+                    no_zone ? "there is no such interface" : evutil_gai_strerror(code));
     err->resolve_code = code;
 }
 

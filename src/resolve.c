@@ -130,11 +130,16 @@ static int read_address(struct evutil_addrinfo **result, const char *host, const
     unsigned index = zone ? get_zone(zone + 1) : 0;
     int code;
 
-    if (len >= sizeof(address) || (zone && index == 0)) {
-        return EVUTIL_EAI_NONAME;
+    if (len >= sizeof(address)) {
+        return EVUTIL_EAI_FAIL;
     }
     memcpy(address, host, len);
     code = ask_system(result, address, port, family, EVUTIL_AI_NUMERICHOST);
+    if (code == 0 && zone && index == 0) {
+        evutil_freeaddrinfo(*result);
+        *result = NULL;
+        return EVUTIL_EAI_NONAME;
+    }
     if (code == 0 && zone) {
         ((struct sockaddr_in6 *)(void *)(*result)->ai_addr)->sin6_scope_id = index;
     }

@@ -151,20 +151,30 @@ void world_clear(void)
     memset(&world.error, 0, sizeof(world.error));
 }
 
-void world_new_client(int options)
+static void new_client(enum evtls_role role, struct evtls_context *ctx, int options)
 {
     static const struct evtls_callbacks callbacks = {.handshake = on_handshake, .error = on_error};
 
     if (world.bev) {
         bufferevent_free(world.bev);
     }
-    world.bev = evtls_bufferevent_socket_new(world.base, -1, world.client_ctx, EVTLS_CLIENT,
+    world.bev = evtls_bufferevent_socket_new(world.base, -1, ctx, role,
                                              options | BEV_OPT_CLOSE_ON_FREE, NULL);
     support_require(world.bev);
     world_clear();
     evtls_bufferevent_setcb(world.bev, &callbacks, NULL);
     bufferevent_setcb(world.bev, NULL, NULL, on_event, NULL);
     bufferevent_enable(world.bev, EV_READ | EV_WRITE);
+}
+
+void world_new_client(int options)
+{
+    new_client(EVTLS_CLIENT, world.client_ctx, options);
+}
+
+void world_new_client_as(enum evtls_role role, struct evtls_context *ctx)
+{
+    new_client(role, ctx, 0);
 }
 
 /* libevent does not free what evdns_getaddrinfo has made for a question that evdns_base_free takes

@@ -53,6 +53,7 @@ void world_close_at_once(void);
 
 /* A new client in the place of the last. */
 void world_new_client(int options);
+void world_new_client_as(enum evtls_role role, struct evtls_context *ctx);
 
 /* A TLS server at an address of the world's port; the first chooses it. false: not possible. */
 bool world_serve(const char *address);

@@ -13,6 +13,7 @@
 #include "connect_world.h"
 #include "support/connects.h"
 #include "support/loop.h"
+#include "support/net.h"
 #include "support/suite.h"
 
 #define N(table) ((int)(sizeof(table) / sizeof((table)[0])))
@@ -185,6 +186,17 @@ START_TEST(hostname__address_that_is_refused)
                   message_of("", "127.0.0.1", ": Connection refused"));
     ck_assert_int_eq(world.error.sys_errno, ECONNREFUSED);
     ck_assert_int_eq(world.sys_errno, ECONNREFUSED); /* A18 */
+}
+END_TEST
+
+START_TEST(hostname__address_with_a_zone_that_is_none)
+{
+    world.port = 1;
+    world_connect(AF_UNSPEC, "[fe80::1%25nosuch0]");
+    world_wait();
+    ck_assert_int_eq(world.error.status, EVTLS_ERR_RESOLVE);
+    ck_assert_str_eq(world.error.message, "address of fe80::1%nosuch0: there is no such interface");
+    ck_assert_uint_eq(connects_words(), 0);
 }
 END_TEST
 
@@ -503,6 +515,37 @@ START_TEST(hostname__follows_the_host)
 }
 END_TEST
 
+/* Who connects may be the server. */
+static struct bufferevent *reversed;
+
+static void become_client(evutil_socket_t listener, short what, void *arg)
+{
+    (void)what;
+    (void)arg;
+    reversed =
+        evtls_bufferevent_socket_new(world.base, accept(listener, NULL, NULL), world.client_ctx,
+                                     EVTLS_CLIENT, BEV_OPT_CLOSE_ON_FREE, NULL);
+    ck_assert_ptr_nonnull(reversed);
+    evtls_engine_set_server_hostname(evtls_bufferevent_get_engine(reversed), "race.test", NULL);
+}
+
+START_TEST(hostname__roles_may_be_reversed)
+{
+    int listener = listen_at("127.0.0.1", 0);
+    struct event *event = event_new(world.base, listener, EV_READ, become_client, NULL);
+
+    event_add(event, NULL);
+    world.port = net_port(listener);
+    world_new_client_as(EVTLS_SERVER, world.server_ctx);
+    world_connect(AF_UNSPEC, "127.0.0.1");
+    expect_connected();
+    ck_assert_ptr_null(evtls_engine_get_server_hostname(engine()));
+    bufferevent_free(reversed);
+    event_free(event);
+    evutil_closesocket(listener);
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("connect_hostname");
@@ -515,6 +558,7 @@ static Suite *suite(void)
     tcase_add_test(tc, hostname__only_without_a_descriptor);
     tcase_add_loop_test(tc, hostname__may_be_an_address, 0, N(literals));
     tcase_add_test(tc, hostname__address_that_is_refused);
+    tcase_add_test(tc, hostname__address_with_a_zone_that_is_none);
     tcase_add_test(tc, hostname__address_of_another_family);
     tcase_add_loop_test(tc, hostname__server_at_one_of_both, 0, N(one_of_both));
     tcase_add_test(tc, hostname__hosts_file_counts);
@@ -534,6 +578,7 @@ static Suite *suite(void)
     tcase_add_test(tc, hostname__is_the_name_to_verify);
     tcase_add_test(tc, hostname__leaves_the_name_of_the_program);
     tcase_add_test(tc, hostname__follows_the_host);
+    tcase_add_test(tc, hostname__roles_may_be_reversed);
     suite_add_tcase(s, tc);
     return s;
 }
