@@ -34,9 +34,10 @@ struct evdns_base;
  *
  * dns: whom to ask; its hosts file counts (evdns_base_load_hosts). It may be freed at any time:
  * with fail_requests, evdns_base_free fails a lookup that is under way; without, nobody answers it,
- * and the deadline ends it. A lookup that nobody waits for any more is answered to nobody; evdns
- * drops it by its own timeouts. NULL: the system's resolver, which blocks this call until it has
- * answered.
+ * the deadline ends it, and libevent does not free all that it kept for it. Since it may be gone, a
+ * lookup that nobody waits for any more is not cancelled: evdns ends it by its own timeouts, and
+ * keeps its events in the loop until then. NULL: the system's resolver, which blocks this call
+ * until it has answered.
  *
  * family: AF_UNSPEC, or AF_INET or AF_INET6 for that one alone. host: a name in ASCII, or an IP
  * address, which is not looked up; an IPv6 address may stand in brackets and have a zone, with

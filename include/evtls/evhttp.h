@@ -66,9 +66,10 @@ EVTLS_EXPORT struct evtls_engine *evtls_evhttp_request_get_engine(struct evhttp_
  * evhttp's client connections; freed by evhttp_connection_free, which frees all of it.
  *
  * It connects at the first request, and again when one comes after the connection was closed, by
- * either side. Every address of the host is tried then, as evtls_bufferevent_connect_hostname does
- * it, which also says what dns, host and port may be and when dns may be freed; NULL blocks the
- * loop while the system's resolver works. Connecting again resumes the last session.
+ * either side. Every address of the host is tried then, as evtls_bufferevent_connect_hostname
+ * (evtls/connect.h) does it, which also says what host and port may be. dns must outlive the
+ * connection; NULL blocks the loop while the system's resolver works. Connecting again resumes the
+ * last session.
  *
  * The certificate must be valid for host, whatever the Host header says; another name may be set
  * by evtls_engine_set_server_hostname before the first request, on the engine of
