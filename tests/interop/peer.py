@@ -10,8 +10,14 @@ import threading
 VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
 
+def tell_truncation(ctx):
+    """An end without close_notify is an error, also in versions that pass over it unless told."""
+    ctx.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
+
+
 def client_context(options):
     ctx = ssl.create_default_context(cafile=options["ca"])
+    tell_truncation(ctx)
     ctx.minimum_version = ctx.maximum_version = VERSIONS[options["tls"]]
     if "cert" in options:
         ctx.load_cert_chain(options["cert"], options["key"])
