@@ -144,6 +144,7 @@ void evtls_bev_queue(struct evtls_bev *conn)
 
 static void do_work(struct evtls_bev *conn)
 {
+    evtls_bev_note_connect(conn);
     if (conn->fd_waits) {
         evtls_filter_set_waiting_fd(conn);
     }
@@ -178,7 +179,7 @@ void evtls_bev_work(struct evtls_bev *conn)
 void evtls_bev_begin(struct evtls_bev *conn)
 {
     conn->fork_count = evtls_bev_get_fork_count();
-    if (conn->phase != EVTLS_BEV_CONNECTING) {
+    if (conn->phase != EVTLS_BEV_CONNECTING && conn->phase != EVTLS_BEV_STARTING) {
         evtls_bev_start_deadline(conn);
     }
     conn->phase = EVTLS_BEV_HANDSHAKE;
@@ -188,11 +189,13 @@ void evtls_bev_begin(struct evtls_bev *conn)
     evtls_bev_settle(conn);
 }
 
-static void attach_fd(struct evtls_bev *conn, evutil_socket_t fd, int priority)
+void evtls_bev_attach_fd(struct evtls_bev *conn, evutil_socket_t fd, int priority)
 {
     evtls_bev_socket_attach(conn, fd, priority);
     if (fd < 0) {
         conn->phase = EVTLS_BEV_NO_FD;
+    } else if (conn->starts_plain) {
+        evtls_bev_begin_plain(conn, conn->phase == EVTLS_BEV_CONNECTING);
     } else {
         evtls_bev_begin(conn);
     }
@@ -219,6 +222,9 @@ void evtls_bev_forget(struct evtls_bev *conn)
     conn->write_asked = false;
     conn->read_again = false;
     conn->plain_blocked = false;
+    conn->connecting = false;
+    conn->fd_is_new = false;
+    conn->plain_owed = 0;
     memset(&conn->in, 0, sizeof(conn->in));
 }
 
@@ -234,7 +240,7 @@ void evtls_bev_take_fd(struct evtls_bev *conn, evutil_socket_t fd)
     conn->bev->be_ops = conn->socket_ops;
     conn->socket_ops->ctrl(conn->bev, EVTLS_BEV_SET_FD, &none);
     conn->bev->be_ops = &conn->ops;
-    attach_fd(conn, fd, priority);
+    evtls_bev_attach_fd(conn, fd, priority);
 }
 
 static int set_fd(struct evtls_bev *conn, evutil_socket_t fd)
@@ -341,7 +347,7 @@ static void op_destruct(struct bufferevent *bev)
 
 /* ---- Construction ------------------------------------------------------------------------- */
 
-static int check_socket(evutil_socket_t fd, struct evtls_error *err)
+int evtls_bev_check_socket(evutil_socket_t fd, struct evtls_error *err)
 {
     int type = 0;
     socklen_t len = sizeof(type);
@@ -365,6 +371,11 @@ static int check_arguments(struct event_base *base, struct evtls_context *ctx, i
     if (!base || !ctx) {
         return evtls_error_set(err, EVTLS_ERR_USAGE, "%s is NULL", base ? "ctx" : "base");
     }
+    return evtls_bev_check_options(options, err);
+}
+
+int evtls_bev_check_options(int options, struct evtls_error *err)
+{
     if ((options & (BEV_OPT_DEFER_CALLBACKS | BEV_OPT_UNLOCK_CALLBACKS)) ==
         BEV_OPT_UNLOCK_CALLBACKS) {
         return evtls_error_set(err, EVTLS_ERR_USAGE,
@@ -390,11 +401,14 @@ static int prepare(struct evtls_bev *conn, struct event_base *base, struct evtls
         !evbuffer_add_cb(conn->bev->output, evtls_bev_on_output, conn)) {
         return evtls_error_set_nomem(err);
     }
-    conn->engine = evtls_engine_new_with_port(ctx, conn->role, &port, conn->bev, err);
+    conn->engine = ctx ? evtls_engine_new_with_port(ctx, conn->role, &port, conn->bev, err)
+                       : evtls_engine_new_idle(&port, conn->bev, err);
     if (!conn->engine) {
         return EVTLS_ERR_CONFIG;
     }
-    conn->cb = *evtls_context_get_callbacks(ctx, &conn->cb_arg);
+    if (ctx) {
+        conn->cb = *evtls_context_get_callbacks(ctx, &conn->cb_arg);
+    }
     if (below) {
         conn->transport = &evtls_bev_filter;
         conn->under = evtls_under_new(below, conn, conn->options & BEV_OPT_CLOSE_ON_FREE);
@@ -429,10 +443,9 @@ static void take_over(struct evtls_bev *conn)
     evtls_base_add(conn->shared, conn);
 }
 
-/* A connection without a descriptor; over below, unless that is NULL. */
-static struct evtls_bev *make(struct event_base *base, struct bufferevent *below,
-                              struct evtls_context *ctx, enum evtls_role role, int bev_options,
-                              struct evtls_error *err)
+struct evtls_bev *evtls_bev_new(struct event_base *base, struct bufferevent *below,
+                                struct evtls_context *ctx, enum evtls_role role, int bev_options,
+                                struct evtls_error *err)
 {
     /* Below a filter is not libevent's to close. */
     int libevents = bev_options;
@@ -473,15 +486,15 @@ struct bufferevent *evtls_bufferevent_socket_new(struct event_base *base, evutil
 {
     struct evtls_bev *conn;
 
-    if (check_arguments(base, ctx, bev_options, err) != 0 || check_socket(fd, err) != 0) {
+    if (check_arguments(base, ctx, bev_options, err) != 0 || evtls_bev_check_socket(fd, err) != 0) {
         return NULL;
     }
-    conn = make(base, NULL, ctx, role, bev_options, err);
+    conn = evtls_bev_new(base, NULL, ctx, role, bev_options, err);
     if (!conn) {
         return NULL;
     }
     bufferevent_lock(conn->bev); /* as everywhere: its lock before the base's */
-    attach_fd(conn, fd, bufferevent_get_priority(conn->bev));
+    evtls_bev_attach_fd(conn, fd, bufferevent_get_priority(conn->bev));
     bufferevent_unlock(conn->bev);
     return conn->bev;
 }
@@ -501,7 +514,7 @@ struct bufferevent *evtls_bufferevent_filter_new(struct bufferevent *underlying,
     if (check_arguments(base, ctx, bev_options, err) != 0) {
         return NULL;
     }
-    conn = make(base, underlying, ctx, role, bev_options, err);
+    conn = evtls_bev_new(base, underlying, ctx, role, bev_options, err);
     if (!conn) {
         return NULL;
     }
@@ -540,6 +553,7 @@ int evtls_bufferevent_setcb(struct bufferevent *bev, const struct evtls_callback
     status = evtls_callbacks_copy(&conn->cb, cb);
     if (status == 0) {
         conn->cb_arg = arg;
+        conn->own_cb = true;
     }
     evtls_bev_unlock(conn);
     return status;

@@ -11,6 +11,7 @@
  *   bev_read.c    transport -> engine -> input
  *   bev_write.c   output -> engine -> transport
  *   bev_notify.c  what the program is told, and when
+ *   bev_plain.c   before TLS: plaintext, and the step up
  *   bev_end.c     the ways to end
  *
  * Work happens in a few entry points: handlers of events and the work queue. Each takes the lock
@@ -51,7 +52,8 @@ enum evtls_bev_phase {
     EVTLS_BEV_OPEN,       /* data */
     EVTLS_BEV_FAILING,    /* an alert of ours to leave and the peer to have taken it */
     EVTLS_BEV_DRAINING,   /* a close's peer to see our end */
-    EVTLS_BEV_PLAIN,      /* data, without TLS, after an unwrap */
+    EVTLS_BEV_PLAIN,      /* data, without TLS: before the step up, or after an unwrap */
+    EVTLS_BEV_STARTING,   /* what was written in plaintext to be gone; TLS begins then */
     EVTLS_BEV_ENDED,      /* the program: the terminal event is raised or pending */
     EVTLS_BEV_DEAD        /* libevent's destructor: freed by the program */
 };
@@ -74,13 +76,14 @@ enum evtls_bev_reading {
 
 /* What the program is to be told, in this order. */
 enum {
-    EVTLS_BEV_TELL_OPEN = 1 << 0,    /* alpn, handshake, CONNECTED */
-    EVTLS_BEV_TELL_SESSION = 1 << 1, /* sessions wait in the engine */
-    EVTLS_BEV_TELL_READ = 1 << 2,
-    EVTLS_BEV_TELL_WRITE = 1 << 3,
-    EVTLS_BEV_TELL_UNWRAPPED = 1 << 4,
-    EVTLS_BEV_TELL_EOF = 1 << 5,
-    EVTLS_BEV_TELL_ERROR = 1 << 6
+    EVTLS_BEV_TELL_CONNECTED = 1 << 0, /* in plaintext */
+    EVTLS_BEV_TELL_OPEN = 1 << 1,      /* alpn, handshake, CONNECTED */
+    EVTLS_BEV_TELL_SESSION = 1 << 2,   /* sessions wait in the engine */
+    EVTLS_BEV_TELL_READ = 1 << 3,
+    EVTLS_BEV_TELL_WRITE = 1 << 4,
+    EVTLS_BEV_TELL_UNWRAPPED = 1 << 5,
+    EVTLS_BEV_TELL_EOF = 1 << 6,
+    EVTLS_BEV_TELL_ERROR = 1 << 7
 };
 
 /* One record: when its last byte is taken, `plain` bytes leave the output buffer. */
@@ -169,6 +172,7 @@ struct evtls_bev {
     int write_errno;      /* of a failed send, while reading outlives it */
     size_t failing_bytes; /* discarded so far while FAILING or DRAINING */
     size_t protected_bytes;
+    size_t plain_owed; /* while STARTING: bytes of the output that leave in plaintext */
     unsigned generation; /* of the descriptor: what is told of an older one is dropped */
 
     bool inside : 1;        /* a handler is on the stack and holds the lock */
@@ -178,6 +182,10 @@ struct evtls_bev {
     bool triggered : 1;     /* libevent was asked for a callback by the handler that runs */
     bool sending_on : 1;    /* ev_send is registered */
     bool plain_blocked : 1; /* the descriptor took no more plaintext */
+    bool starts_plain : 1;  /* a new descriptor begins in plaintext */
+    bool connecting : 1;    /* in plaintext, and the connect is under way */
+    bool fd_is_new : 1;     /* in plaintext: see evtls_bev_note_connect */
+    bool own_cb : 1;        /* the program has set cb, for this connection */
     bool first_sent : 1;    /* something was sent on this descriptor */
     bool close_sent : 1;    /* close_notify stands in the output or was sent */
     bool read_ended : 1;    /* the peer's close_notify or, in plaintext, its FIN, is known */
@@ -234,6 +242,21 @@ void evtls_bev_take_fd(struct evtls_bev *conn, evutil_socket_t fd);
 /* Gives the locks up around a callback of the program's, and takes them again. */
 void evtls_bev_let_go(struct evtls_bev *conn);
 void evtls_bev_take_back(struct evtls_bev *conn);
+
+/*
+ * A connection without a descriptor: over below, unless that is NULL, and in plaintext where ctx is
+ * NULL. NULL on failure.
+ */
+struct evtls_bev *evtls_bev_new(struct event_base *base, struct bufferevent *below,
+                                struct evtls_context *ctx, enum evtls_role role, int bev_options,
+                                struct evtls_error *err);
+
+/* Arguments of constructors: 0, or EVTLS_ERR_USAGE. */
+int evtls_bev_check_options(int options, struct evtls_error *err);
+int evtls_bev_check_socket(evutil_socket_t fd, struct evtls_error *err);
+
+/* The descriptor is another one from now on, or none (-1); the events get this priority. */
+void evtls_bev_attach_fd(struct evtls_bev *conn, evutil_socket_t fd, int priority);
 
 /* From a new connection on: the handshake is to begin. */
 void evtls_bev_begin(struct evtls_bev *conn);
@@ -382,6 +405,27 @@ void evtls_bev_drop_output(struct evtls_bev *conn);
 /* Tells the program what is pending, now or, with deferred callbacks, from the queue. */
 void evtls_bev_tell(struct evtls_bev *conn);
 
+/* bev_plain.c ------------------------------------------------------------------------------ */
+
+/* A new descriptor, in plaintext; connected: by a connector, which nobody has told yet. */
+void evtls_bev_begin_plain(struct evtls_bev *conn, bool connected);
+
+/*
+ * A call of bufferevent_socket_connect looks to us like bufferevent_setfd, and on loopback the
+ * socket is connected by then. But libevent goes on to add ev_write, which nobody else does before
+ * the next thing happens; so whatever happens next calls this first.
+ */
+void evtls_bev_note_connect(struct evtls_bev *conn);
+
+/* The descriptor is writable: the connect that was under way has ended, one way or the other. */
+void evtls_bev_finish_connect(struct evtls_bev *conn);
+
+/* n bytes of plaintext have left the output: TLS begins behind the last that was owed. */
+void evtls_bev_plain_sent(struct evtls_bev *conn, size_t n);
+
+/* True while the output leaves as it is. */
+bool evtls_bev_is_plain(const struct evtls_bev *conn);
+
 /* bev_end.c -------------------------------------------------------------------------------- */
 
 void evtls_bev_on_timer(evutil_socket_t fd, short what, void *bev);
@@ -403,6 +447,9 @@ void evtls_bev_send_failed(struct evtls_bev *conn, int sys_errno);
 
 /* True when reading goes on, now or once the program's pause is over. */
 bool evtls_bev_reads_on(const struct evtls_bev *conn);
+
+/* False while all that failed could be the connect. */
+bool evtls_bev_is_connected(const struct evtls_bev *conn);
 
 /* How many forks lie between this process and the first use of evtls. */
 unsigned evtls_bev_get_fork_count(void);

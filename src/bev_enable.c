@@ -64,7 +64,7 @@ bool evtls_bev_may_receive(const struct evtls_bev *conn)
                (conn->role == EVTLS_SERVER || conn->first_sent);
     }
     return (conn->phase == EVTLS_BEV_OPEN || conn->phase == EVTLS_BEV_PLAIN) &&
-           evtls_bev_may_read(conn);
+           evtls_bev_may_read(conn) && !conn->connecting;
 }
 
 static bool wants_read(const struct evtls_bev *conn)
@@ -84,7 +84,8 @@ bool evtls_bev_may_send(const struct evtls_bev *conn)
         /* What the program wrote obeys its permission; what TLS has to say does not wait. */
         return conn->out.encrypted == 0 || evtls_bev_may_write(conn);
     case EVTLS_BEV_PLAIN:
-        return evtls_bev_may_write(conn);
+    case EVTLS_BEV_STARTING:
+        return conn->connecting || evtls_bev_may_write(conn);
     case EVTLS_BEV_FAILING:
     case EVTLS_BEV_DRAINING:
         return true;
@@ -99,7 +100,8 @@ bool evtls_bev_may_send(const struct evtls_bev *conn)
 
 static bool wants_send(const struct evtls_bev *conn)
 {
-    return (evtls_bev_get_unsent(conn) > 0 || conn->plain_blocked) && evtls_bev_may_send(conn);
+    return (evtls_bev_get_unsent(conn) > 0 || conn->plain_blocked || conn->connecting) &&
+           evtls_bev_may_send(conn);
 }
 
 /* True while something of the program's waits to be written: then its write timeout runs. */
@@ -112,8 +114,10 @@ static bool write_waits(const struct evtls_bev *conn)
     case EVTLS_BEV_HANDSHAKE:
         return (conn->allowed & EV_WRITE) && (output || conn->role == EVTLS_CLIENT);
     case EVTLS_BEV_OPEN:
-    case EVTLS_BEV_PLAIN:
         return output && evtls_bev_may_write(conn);
+    case EVTLS_BEV_PLAIN:
+    case EVTLS_BEV_STARTING:
+        return (output || conn->connecting) && evtls_bev_may_write(conn);
     default:
         return false;
     }
@@ -211,7 +215,8 @@ static void settle_deadline(struct evtls_bev *conn)
     if (conn->phase == EVTLS_BEV_CONNECTING && !conn->deadline_at_us) {
         run_deadline(conn); /* a lookup and a race go on, whatever is disabled */
     }
-    if (conn->phase != EVTLS_BEV_HANDSHAKE || conn->ending == EVTLS_BEV_END_CLOSE) {
+    if ((conn->phase != EVTLS_BEV_HANDSHAKE && conn->phase != EVTLS_BEV_STARTING) ||
+        conn->ending == EVTLS_BEV_END_CLOSE) {
         return;
     }
     if (!conn->allowed && conn->deadline_at_us) {
@@ -229,16 +234,18 @@ int evtls_bufferevent_set_handshake_timeout(struct bufferevent *bev, const struc
     int64_t used;
     int rc = 0;
 
-    if (timeout && (timeout->tv_sec < 0 || timeout->tv_usec < 0 || !evutil_timerisset(timeout))) {
+    if (timeout && (timeout->tv_sec < 0 || timeout->tv_usec < 0 || timeout->tv_usec >= 1000000 ||
+                    !evutil_timerisset(timeout))) {
         return EVTLS_ERR_USAGE;
     }
     conn = evtls_bev_lock(bev);
     if (!conn) {
         return EVTLS_ERR_USAGE;
     }
-    if (conn->phase == EVTLS_BEV_NO_FD) {
+    if (conn->phase == EVTLS_BEV_NO_FD || conn->phase == EVTLS_BEV_PLAIN) {
         conn->handshake_timeout = timeout ? *timeout : none;
-    } else if (conn->phase == EVTLS_BEV_HANDSHAKE || conn->phase == EVTLS_BEV_CONNECTING) {
+    } else if (conn->phase == EVTLS_BEV_HANDSHAKE || conn->phase == EVTLS_BEV_CONNECTING ||
+               conn->phase == EVTLS_BEV_STARTING) {
         int64_t left =
             conn->deadline_at_us ? conn->deadline_at_us - now_us() : conn->deadline_left_us;
 
@@ -260,6 +267,7 @@ int evtls_bufferevent_set_handshake_timeout(struct bufferevent *bev, const struc
 
 void evtls_bev_settle(struct evtls_bev *conn)
 {
+    evtls_bev_note_connect(conn);
     conn->transport->watch(conn, get_reading(conn), wants_send(conn));
     settle_write_timer(conn);
     settle_deadline(conn);
@@ -273,7 +281,7 @@ void evtls_bev_settle(struct evtls_bev *conn)
  */
 static bool write_is_asked(const struct evtls_bev *conn)
 {
-    return evbuffer_get_length(conn->bev->output) == 0 &&
+    return evbuffer_get_length(conn->bev->output) == 0 && !conn->connecting &&
            (conn->phase == EVTLS_BEV_OPEN || conn->phase == EVTLS_BEV_PLAIN ||
             (conn->phase == EVTLS_BEV_HANDSHAKE && conn->role == EVTLS_SERVER));
 }
@@ -282,6 +290,7 @@ int evtls_bev_op_enable(struct bufferevent *bev, short events)
 {
     struct evtls_bev *conn = evtls_bev_from(bev);
 
+    evtls_bev_note_connect(conn);
     conn->allowed |= events & (EV_READ | EV_WRITE);
     if ((events & EV_WRITE) && write_is_asked(conn)) {
         conn->write_asked = true;

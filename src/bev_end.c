@@ -84,10 +84,18 @@ void evtls_bev_fail(struct evtls_bev *conn, enum evtls_status status, const char
     evtls_bev_fail_with(conn, &err, what);
 }
 
+bool evtls_bev_is_connected(const struct evtls_bev *conn)
+{
+    if (evtls_bev_is_plain(conn)) {
+        return !conn->connecting;
+    }
+    return conn->first_sent || conn->role == EVTLS_SERVER;
+}
+
 void evtls_bev_fail_errno(struct evtls_bev *conn, int sys_errno, short what)
 {
     struct evtls_error err;
-    const char *doing = conn->first_sent || conn->role == EVTLS_SERVER ? "connection" : "connect";
+    const char *doing = evtls_bev_is_connected(conn) ? "connection" : "connect";
 
     if (conn->under && conn->under->failed) {
         evtls_under_get_error(conn->under, &err);
@@ -148,7 +156,7 @@ void evtls_bev_engine_failed(struct evtls_bev *conn, short what)
 
 bool evtls_bev_reads_on(const struct evtls_bev *conn)
 {
-    return conn->phase == EVTLS_BEV_HANDSHAKE ||
+    return conn->phase == EVTLS_BEV_HANDSHAKE || conn->phase == EVTLS_BEV_STARTING ||
            ((conn->bev->enabled & EV_READ) && !conn->read_ended);
 }
 
@@ -166,7 +174,7 @@ static bool is_owed(const struct evtls_bev *conn)
 void evtls_bev_send_failed(struct evtls_bev *conn, int sys_errno)
 {
     bool first = conn->write_errno == 0;
-    bool handshake = conn->phase == EVTLS_BEV_HANDSHAKE;
+    bool handshake = conn->phase == EVTLS_BEV_HANDSHAKE || conn->phase == EVTLS_BEV_STARTING;
     bool reads = evtls_bev_reads_on(conn);
 
     conn->write_errno = sys_errno;
@@ -175,7 +183,7 @@ void evtls_bev_send_failed(struct evtls_bev *conn, int sys_errno)
         raise_error(conn, conn->error_what);
     } else if (conn->phase == EVTLS_BEV_DRAINING || conn->ending == EVTLS_BEV_END_CLOSE) {
         evtls_bev_fail_errno(conn, sys_errno, BEV_EVENT_WRITING | BEV_EVENT_ERROR);
-    } else if (handshake && !conn->first_sent) {
+    } else if (handshake && !evtls_bev_is_connected(conn)) {
         evtls_bev_fail_errno(conn, sys_errno, BEV_EVENT_ERROR);
     } else if (first && reads) {
         conn->read_again = true;
@@ -198,7 +206,15 @@ void evtls_bev_peer_ended(struct evtls_bev *conn)
 
 static bool all_sent(const struct evtls_bev *conn)
 {
-    return conn->close_sent && evtls_bev_get_unsent(conn) == 0 && !conn->write_errno;
+    bool last_made = conn->phase == EVTLS_BEV_PLAIN ? evbuffer_get_length(conn->bev->output) == 0
+                                                    : conn->close_sent;
+
+    return last_made && evtls_bev_get_unsent(conn) == 0 && !conn->write_errno;
+}
+
+static bool is_open(const struct evtls_bev *conn)
+{
+    return conn->phase == EVTLS_BEV_OPEN || (conn->phase == EVTLS_BEV_PLAIN && !conn->connecting);
 }
 
 static void become_plain(struct evtls_bev *conn)
@@ -208,6 +224,7 @@ static void become_plain(struct evtls_bev *conn)
     conn->phase = EVTLS_BEV_PLAIN;
     conn->ending = EVTLS_BEV_NO_END;
     conn->read_ended = false;
+    conn->told_end = false; /* that was the end of TLS */
     conn->protected_bytes = evbuffer_get_length(conn->bev->input);
     conn->tell |= EVTLS_BEV_TELL_UNWRAPPED;
     conn->read_again = true;
@@ -215,7 +232,7 @@ static void become_plain(struct evtls_bev *conn)
 
 static void go_on_closing(struct evtls_bev *conn)
 {
-    if (conn->phase == EVTLS_BEV_OPEN && all_sent(conn)) {
+    if (is_open(conn) && all_sent(conn)) {
         conn->phase = EVTLS_BEV_DRAINING;
         conn->failing_bytes = 0;
     }
@@ -234,12 +251,15 @@ void evtls_bev_go_on_ending(struct evtls_bev *conn)
     case EVTLS_BEV_NO_END:
         break;
     case EVTLS_BEV_END_WRITE:
-        if (conn->phase == EVTLS_BEV_OPEN && all_sent(conn)) {
+        if (is_open(conn) && all_sent(conn)) {
             send_fin(conn);
         }
         break;
     case EVTLS_BEV_END_BOTH:
-        if (conn->phase == EVTLS_BEV_OPEN && conn->read_ended && all_sent(conn)) {
+        if (conn->phase == EVTLS_BEV_PLAIN && is_open(conn) && all_sent(conn)) {
+            send_fin(conn);
+        }
+        if (is_open(conn) && conn->read_ended && all_sent(conn)) {
             evtls_bev_stop_timer(conn);
             raise_eof(conn);
         }
@@ -281,12 +301,14 @@ static void timer_fired(struct evtls_bev *conn)
         bufferevent_free(conn->bev);
     } else if (conn->phase == EVTLS_BEV_CONNECTING) {
         connect_timed_out(conn);
-    } else if (conn->phase == EVTLS_BEV_HANDSHAKE) {
+    } else if (conn->phase == EVTLS_BEV_HANDSHAKE || conn->phase == EVTLS_BEV_STARTING) {
         time_is_up(conn, "the handshake was not complete within its time limit");
     } else if (conn->phase == EVTLS_BEV_FAILING) {
         raise_error(conn, conn->error_what);
     } else if (conn->phase == EVTLS_BEV_OPEN) {
         time_is_up(conn, "the peer did not answer our close_notify in time");
+    } else if (conn->phase == EVTLS_BEV_PLAIN) {
+        time_is_up(conn, "the peer did not close the connection in time");
     }
 }
 
@@ -308,7 +330,7 @@ static bool can_end(const struct evtls_bev *conn)
 {
     return conn->ending == EVTLS_BEV_NO_END &&
            (conn->phase == EVTLS_BEV_OPEN || conn->phase == EVTLS_BEV_HANDSHAKE ||
-            conn->phase == EVTLS_BEV_CONNECTING);
+            conn->phase == EVTLS_BEV_CONNECTING || evtls_bev_is_plain(conn));
 }
 
 static void begin_ending(struct evtls_bev *conn, enum evtls_bev_ending ending)
@@ -342,7 +364,7 @@ int evtls_bufferevent_shutdown_write(struct bufferevent *bev)
 
 static void start_shutdown(struct evtls_bev *conn, const struct timeval *linger)
 {
-    if (conn->phase == EVTLS_BEV_HANDSHAKE || conn->phase == EVTLS_BEV_CONNECTING) {
+    if (!is_open(conn)) {
         /* There is nothing to send. */
         evtls_bev_fail(conn, EVTLS_ERR_PROTOCOL,
                        "[SSL: SHUTDOWN_WHILE_IN_INIT] shutdown before the handshake was complete",
@@ -366,7 +388,7 @@ int evtls_bufferevent_shutdown(struct bufferevent *bev, const struct timeval *li
     if (!conn) {
         return rc;
     }
-    if (conn->ending == EVTLS_BEV_END_WRITE && conn->phase == EVTLS_BEV_OPEN) {
+    if (conn->ending == EVTLS_BEV_END_WRITE && is_open(conn)) {
         conn->ending = EVTLS_BEV_NO_END; /* half of it was done before */
     }
     if (can_end(conn)) {
@@ -402,7 +424,7 @@ int evtls_bufferevent_unwrap(struct bufferevent *bev, evtls_unwrap_cb cb, void *
 static bool closes_slowly(const struct evtls_bev *conn)
 {
     return conn->phase == EVTLS_BEV_HANDSHAKE || conn->phase == EVTLS_BEV_OPEN ||
-           conn->phase == EVTLS_BEV_FAILING;
+           conn->phase == EVTLS_BEV_FAILING || evtls_bev_is_plain(conn);
 }
 
 void evtls_bufferevent_close(struct bufferevent *bev, const struct timeval *linger)

@@ -90,7 +90,6 @@ static void tell_eof(struct evtls_bev *conn)
     const struct evtls_callbacks cb = conn->cb;
     unsigned generation = conn->generation;
 
-    bufferevent_disable(conn->bev, EV_READ);
     if (cb.close_notify && conn->phase != EVTLS_BEV_PLAIN &&
         evtls_engine_got_close_notify(conn->engine)) {
         void *arg = conn->cb_arg;
@@ -99,7 +98,9 @@ static void tell_eof(struct evtls_bev *conn)
         cb.close_notify(conn->bev, arg);
         take_back(conn);
     }
-    if (same(conn, generation)) {
+    /* Who unwraps in answer to the peer's close_notify goes on with this connection. */
+    if (same(conn, generation) && conn->ending != EVTLS_BEV_END_UNWRAP) {
+        bufferevent_disable(conn->bev, EV_READ);
         bufferevent_trigger_event(conn->bev, BEV_EVENT_READING | BEV_EVENT_EOF, 0);
     }
 }
@@ -151,12 +152,20 @@ static void tell_unwrapped(struct evtls_bev *conn)
     take_back(conn);
 }
 
+static void tell_connected(struct evtls_bev *conn)
+{
+    bufferevent_trigger_event(conn->bev, BEV_EVENT_CONNECTED, 0);
+}
+
 static void tell_one(struct evtls_bev *conn)
 {
     unsigned lowest = conn->tell & (~conn->tell + 1);
 
     conn->tell &= ~lowest;
     switch (lowest) {
+    case EVTLS_BEV_TELL_CONNECTED:
+        tell_connected(conn);
+        break;
     case EVTLS_BEV_TELL_OPEN:
         tell_open(conn);
         break;
@@ -199,7 +208,8 @@ static bool must_wait(const struct evtls_bev *conn)
 void evtls_bev_tell(struct evtls_bev *conn)
 {
     const unsigned libevents =
-        EVTLS_BEV_TELL_OPEN | EVTLS_BEV_TELL_READ | EVTLS_BEV_TELL_WRITE | EVTLS_BEV_TELL_EOF;
+        EVTLS_BEV_TELL_CONNECTED | EVTLS_BEV_TELL_OPEN | EVTLS_BEV_TELL_READ |
+        EVTLS_BEV_TELL_WRITE | EVTLS_BEV_TELL_EOF;
 
     if (conn->telling || ((conn->options & BEV_OPT_DEFER_CALLBACKS) && !conn->tell_now)) {
         return;

@@ -144,7 +144,8 @@ static void input_exhausted(struct evtls_bev *conn)
     if (conn->in.fd_errno) {
         short what = BEV_EVENT_READING | BEV_EVENT_ERROR;
 
-        evtls_bev_fail_errno(conn, conn->in.fd_errno, conn->first_sent ? what : BEV_EVENT_ERROR);
+        evtls_bev_fail_errno(conn, conn->in.fd_errno,
+                             evtls_bev_is_connected(conn) ? what : BEV_EVENT_ERROR);
     }
 }
 

@@ -100,8 +100,7 @@ int evtls_bev_add_output(struct evtls_bev *conn, const unsigned char *data, size
     if (!out->data && borrow_block(conn) != 0) {
         return -1;
     }
-    if (out->len + len > out->cap &&
-        move_to_heap(conn, 2 * (out->len - out->off) + len) != 0) {
+    if (out->len + len > out->cap && move_to_heap(conn, 2 * (out->len - out->off) + len) != 0) {
         return -1;
     }
     memcpy(out->data + out->len, data, len);
@@ -260,7 +259,7 @@ static size_t encrypt(struct evtls_bev *conn)
     return total;
 }
 
-/* ---- Plaintext, after an unwrap ----------------------------------------------------------- */
+/* ---- Plaintext ---------------------------------------------------------------------------- */
 
 static ssize_t send_plain(struct evtls_bev *conn, size_t max)
 {
@@ -277,14 +276,23 @@ static ssize_t send_plain(struct evtls_bev *conn, size_t max)
     return conn->transport->send(conn, iov, used);
 }
 
+/* What is written behind a step up waits for TLS. */
+static size_t get_plain_length(const struct evtls_bev *conn)
+{
+    return conn->phase == EVTLS_BEV_STARTING ? conn->plain_owed
+                                             : evbuffer_get_length(conn->bev->output);
+}
+
 static void flush_plain(struct evtls_bev *conn)
 {
-    struct evbuffer *output = conn->bev->output;
     size_t budget = WRITE_BUDGET_BYTES;
 
     conn->plain_blocked = false;
-    while (evbuffer_get_length(output) > 0 && evtls_bev_may_write(conn) && budget > 0) {
-        size_t max = evbuffer_get_length(output);
+    if (conn->connecting) {
+        return;
+    }
+    while (get_plain_length(conn) > 0 && evtls_bev_may_write(conn) && budget > 0) {
+        size_t max = get_plain_length(conn);
         ssize_t n;
 
         max = evtls_bev_clip_write(conn, max < budget ? max : budget);
@@ -302,8 +310,9 @@ static void flush_plain(struct evtls_bev *conn)
         }
         budget -= (size_t)n;
         evtls_bev_charge_write(conn, (size_t)n);
+        evtls_bev_plain_sent(conn, (size_t)n);
         drain_output(conn, (size_t)n);
-        if (conn->phase == EVTLS_BEV_DEAD) {
+        if (!evtls_bev_is_plain(conn)) {
             return;
         }
     }
@@ -316,7 +325,8 @@ static void flush_plain(struct evtls_bev *conn)
 
 static void tell_write_asked(struct evtls_bev *conn)
 {
-    if (conn->write_asked && (conn->phase == EVTLS_BEV_OPEN || conn->phase == EVTLS_BEV_PLAIN)) {
+    if (conn->write_asked && !conn->connecting &&
+        (conn->phase == EVTLS_BEV_OPEN || conn->phase == EVTLS_BEV_PLAIN)) {
         conn->write_asked = false;
         conn->tell |= EVTLS_BEV_TELL_WRITE;
     }
@@ -355,7 +365,7 @@ void evtls_bev_flush(struct evtls_bev *conn)
         return;
     }
     conn->flushing = true;
-    if (conn->phase == EVTLS_BEV_PLAIN) {
+    if (evtls_bev_is_plain(conn)) {
         flush_plain(conn);
     } else if (conn->phase != EVTLS_BEV_DEAD) {
         flush_tls(conn);
@@ -392,8 +402,13 @@ void evtls_bev_on_sendable(evutil_socket_t fd, short what, void *arg)
     if (!conn) {
         return;
     }
-    evtls_bev_flush(conn);
-    evtls_bev_go_on_ending(conn);
+    if (conn->connecting) {
+        evtls_bev_finish_connect(conn);
+        evtls_bev_send_later(conn);
+    } else {
+        evtls_bev_flush(conn);
+        evtls_bev_go_on_ending(conn);
+    }
     evtls_bev_leave(conn);
 }
 
@@ -420,6 +435,7 @@ void evtls_bev_on_output(struct evbuffer *output, const struct evbuffer_cb_info 
     struct evtls_bev *conn = arg;
 
     (void)output;
+    evtls_bev_note_connect(conn);
     if (info->n_added == 0 || !evtls_bev_may_write(conn)) {
         return;
     }

@@ -232,9 +232,7 @@ int evtls_context_set_handshake_timeout(struct evtls_context *ctx, const struct 
 
 void evtls_context_get_handshake_timeout(const struct evtls_context *ctx, struct timeval *timeout)
 {
-    static const struct timeval none = {0, 0};
-
-    *timeout = ctx != NULL ? ctx->handshake_timeout : none;
+    *timeout = ctx != NULL ? ctx->handshake_timeout : evtls_context_default_handshake_timeout;
 }
 
 /* ---- Callbacks of connections ------------------------------------------------------------ */

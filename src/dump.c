@@ -24,6 +24,8 @@ static const char *phase_name(const struct evtls_bev *conn)
         return "draining";
     case EVTLS_BEV_PLAIN:
         return "plaintext";
+    case EVTLS_BEV_STARTING:
+        return "plaintext, TLS follows";
     case EVTLS_BEV_ENDED:
         return "ended";
     case EVTLS_BEV_DEAD:

@@ -23,6 +23,21 @@ static int check_role(enum evtls_role role, struct evtls_error *err)
     return evtls_error_set(err, EVTLS_ERR_USAGE, "role %d is neither client nor server", (int)role);
 }
 
+static struct evtls_engine *idle_alloc(struct evtls_error *err)
+{
+    struct evtls_engine *engine = calloc(1, sizeof(*engine));
+
+    if (engine == NULL) {
+        evtls_error_set_nomem(err);
+        return NULL;
+    }
+    engine->role = EVTLS_CLIENT;
+    engine->output_limit = DEFAULT_OUTPUT_LIMIT;
+    engine->alert_sent = -1;
+    engine->alert_received = -1;
+    return engine;
+}
+
 static struct evtls_engine *engine_alloc(struct evtls_context *ctx, enum evtls_role role,
                                          struct evtls_error *err)
 {
@@ -30,16 +45,11 @@ static struct evtls_engine *engine_alloc(struct evtls_context *ctx, enum evtls_r
 
     if (check_role(role, err) < 0 || evtls_context_prepare(ctx, role, err) < 0)
         return NULL;
-    engine = calloc(1, sizeof(*engine));
-    if (engine == NULL) {
-        evtls_error_set_nomem(err);
-        return NULL;
+    engine = idle_alloc(err);
+    if (engine != NULL) {
+        engine->initial = evtls_context_incref(ctx);
+        engine->role = role;
     }
-    engine->initial = evtls_context_incref(ctx);
-    engine->role = role;
-    engine->output_limit = DEFAULT_OUTPUT_LIMIT;
-    engine->alert_sent = -1;
-    engine->alert_received = -1;
     return engine;
 }
 
@@ -74,6 +84,19 @@ struct evtls_engine *evtls_engine_new_with_port(struct evtls_context *ctx, enum 
                                                 struct bufferevent *bev, struct evtls_error *err)
 {
     struct evtls_engine *engine = engine_alloc(ctx, role, err);
+
+    if (engine == NULL)
+        return NULL;
+    engine->link.port = *port;
+    engine->bev = bev;
+    evtls_error_set_ok(err);
+    return engine;
+}
+
+struct evtls_engine *evtls_engine_new_idle(const struct evtls_port *port, struct bufferevent *bev,
+                                           struct evtls_error *err)
+{
+    struct evtls_engine *engine = idle_alloc(err);
 
     if (engine == NULL)
         return NULL;
@@ -160,6 +183,43 @@ void evtls_engine_reset(struct evtls_engine *engine)
         return;
     }
     reset_now(engine);
+}
+
+/* A client that becomes a server has no name and no session; a session is of its own policy. */
+static void drop_unfit(struct evtls_engine *engine)
+{
+    bool is_client = engine->role == EVTLS_CLIENT;
+
+    if (!is_client) {
+        free(engine->host);
+        engine->host = NULL;
+    }
+    if (engine->offered == NULL)
+        return;
+    if (!is_client ||
+        evtls_session_check(engine->offered, engine->initial, engine->host, NULL) < 0) {
+        evtls_session_free(engine->offered);
+        engine->offered = NULL;
+    }
+}
+
+int evtls_engine_adopt(struct evtls_engine *engine, struct evtls_context *ctx, enum evtls_role role,
+                       struct evtls_error *err)
+{
+    int status;
+
+    if (engine->busy)
+        return evtls_error_set(err, EVTLS_ERR_BUSY, "called inside a callback of the engine");
+    if ((status = check_role(role, err)) < 0 ||
+        (status = evtls_context_prepare(ctx, role, err)) < 0)
+        return status;
+    reset_now(engine);
+    evtls_context_incref(ctx);
+    evtls_context_free(engine->initial);
+    engine->initial = ctx;
+    engine->role = role;
+    drop_unfit(engine);
+    return evtls_error_set_ok(err);
 }
 
 int evtls_engine_enter(struct evtls_engine *engine)

@@ -32,6 +32,18 @@ struct evtls_engine *evtls_engine_new_with_port(struct evtls_context *ctx, enum 
                                                 const struct evtls_port *port,
                                                 struct bufferevent *bev, struct evtls_error *err);
 
+/* The same without context and role, until it adopts them. */
+struct evtls_engine *evtls_engine_new_idle(const struct evtls_port *port, struct bufferevent *bev,
+                                           struct evtls_error *err);
+
+/*
+ * Another connection, with this context and role from now on. Keeps user data and limits; a client
+ * keeps its host name, and its last session where that fits ctx.
+ * Errors: EVTLS_ERR_BUSY, and as evtls_engine_new; nothing has changed then.
+ */
+int evtls_engine_adopt(struct evtls_engine *engine, struct evtls_context *ctx, enum evtls_role role,
+                       struct evtls_error *err);
+
 /* Frees an engine of either kind. */
 void evtls_engine_destroy(struct evtls_engine *engine);
 

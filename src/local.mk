@@ -43,6 +43,7 @@ libevtls_core_la_SOURCES = \
 	src/bev_notify.c \
 	src/bev_ops.c \
 	src/bev_ops.h \
+	src/bev_plain.c \
 	src/bev_read.c \
 	src/bev_socket.c \
 	src/bev_under.c \

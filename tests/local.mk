@@ -356,6 +356,10 @@ check_tests += tests/test_sni_switch
 tests_test_sni_switch_CPPFLAGS = $(test_cppflags)
 tests_test_sni_switch_LDADD = $(test_ldadd)
 
+check_tests += tests/test_start_tls
+tests_test_start_tls_CPPFLAGS = $(test_cppflags)
+tests_test_start_tls_LDADD = $(test_ldadd)
+
 check_tests += tests/test_ticket_keys
 tests_test_ticket_keys_CPPFLAGS = $(test_cppflags)
 tests_test_ticket_keys_LDADD = $(test_ldadd)

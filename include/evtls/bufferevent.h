@@ -132,6 +132,54 @@ EVTLS_EXPORT struct bufferevent *evtls_bufferevent_filter_new(struct bufferevent
                                                               struct evtls_error *err);
 
 /*
+ * A connection that begins in plaintext, as a socket bufferevent of libevent's, and can change to
+ * TLS: for protocols with a STARTTLS command, or a line before TLS (the PROXY protocol).
+ *
+ * fd and bev_options as above. bufferevent_socket_connect* and evtls_bufferevent_connect_hostname
+ * connect it, with BEV_EVENT_CONNECTED when that is done. Its engine exists from the start, and has
+ * no context and no answers before evtls_bufferevent_start_tls.
+ *
+ * In plaintext the ways to end do the same without a close_notify: shutdown and close send all
+ * output and shut the socket for writing, shutdown_write too; free sends nothing more.
+ *
+ * Errors: NULL, and fd stays the caller's: EVTLS_ERR_USAGE, EVTLS_ERR_UNSUPPORTED, EVTLS_ERR_NOMEM.
+ */
+EVTLS_EXPORT struct bufferevent *evtls_bufferevent_plaintext_new(struct event_base *base,
+                                                                 evutil_socket_t fd,
+                                                                 int bev_options,
+                                                                 struct evtls_error *err);
+
+enum evtls_start_flags {
+    /*
+     * What was received and not read yet belongs to TLS: a PROXY line and the ClientHello in one
+     * segment. Without it, such input refuses the step: whoever put it there, behind the command
+     * that asks for TLS, has not been authenticated (an attacker's command, RFC 3207, section 5).
+     */
+    EVTLS_INPUT_IS_CIPHERTEXT = 1
+};
+
+/*
+ * Changes to TLS. For what evtls_bufferevent_plaintext_new made, and again after an unwrap.
+ *
+ * Output that is there at the call leaves in plaintext, first; what is added later waits for the
+ * handshake. The handshake begins from the loop when that output is gone; its time limit counts
+ * from the call. A client's name is set after this call (evtls_engine_set_server_hostname),
+ * unless evtls_bufferevent_connect_hostname has set it. Callbacks, watermarks and options stay; the
+ * context's callbacks count where evtls_bufferevent_setcb was not called. Then all is as with a
+ * bufferevent that began with TLS: alpn, handshake, BEV_EVENT_CONNECTED. From now on nothing is
+ * ever sent in plaintext again but after evtls_bufferevent_unwrap; bufferevent_setfd begins a
+ * connection with TLS.
+ *
+ * flags: 0 or EVTLS_INPUT_IS_CIPHERTEXT. Returns 0, or (nothing has changed then) EVTLS_ERR_USAGE
+ * (not ours; a filter; not in plaintext; it has ended or is ending; ctx NULL; wrong role; unknown
+ * flag), EVTLS_ERR_PROTOCOL (unread input), EVTLS_ERR_CONFIG (as evtls_context_seal),
+ * EVTLS_ERR_BUSY, EVTLS_ERR_NOMEM.
+ */
+EVTLS_EXPORT int evtls_bufferevent_start_tls(struct bufferevent *bev, struct evtls_context *ctx,
+                                             enum evtls_role role, int flags,
+                                             struct evtls_error *err);
+
+/*
  * Sets what evtls calls back (struct evtls_callbacks, evtls/context.h), in place of what the
  * context set for all its connections (evtls_context_set_callbacks); cb is copied, NULL clears.
  * Beside bufferevent_setcb, which is independent of it. arg stays the program's.
@@ -198,6 +246,9 @@ EVTLS_EXPORT size_t evtls_event_base_get_num_closing(struct event_base *base);
  *                    did not
  *   err              NULL, or why it failed (then plain is the bufferevent that was to unwrap,
  *                    ended as by a terminal error, and no other event is raised)
+ *
+ * Who is not the first to unwrap calls this in the close_notify callback: no end of file is told
+ * then. evtls_bufferevent_start_tls on plain (not a filter's) starts TLS again.
  *
  * Errors: EVTLS_ERR_USAGE (not ours; not open; cb NULL; while it ends otherwise).
  */

@@ -242,6 +242,14 @@ static void make_sockets(struct bev_pair *pair)
 
 /* ---- The pair ------------------------------------------------------------------------------- */
 
+void bev_pair_listen(struct bev_side *side)
+{
+    side->got = side->got ? side->got : evbuffer_new();
+    bufferevent_setcb(side->bev, on_read, on_write, on_event, side);
+    support_require(evtls_bufferevent_setcb(side->bev, &callbacks, side) == 0);
+    bufferevent_enable(side->bev, EV_READ | EV_WRITE);
+}
+
 static void open_side(struct bev_pair *pair, struct bev_side *side, enum evtls_role role,
                       int options)
 {
@@ -250,7 +258,9 @@ static void open_side(struct bev_pair *pair, struct bev_side *side, enum evtls_r
     if (!pair->keep_below) {
         options |= BEV_OPT_CLOSE_ON_FREE;
     }
-    if (pair->over == BEV_OVER_SOCKETS) {
+    if (pair->plain) {
+        side->bev = evtls_bufferevent_plaintext_new(pair->base, side->fd, options, &err);
+    } else if (pair->over == BEV_OVER_SOCKETS) {
         side->bev =
             evtls_bufferevent_socket_new(pair->base, side->fd, side->ctx, role, options, &err);
     } else {
@@ -260,10 +270,7 @@ static void open_side(struct bev_pair *pair, struct bev_side *side, enum evtls_r
         fprintf(stderr, "%s\n", err.message);
     }
     support_require(side->bev);
-    side->got = side->got ? side->got : evbuffer_new();
-    bufferevent_setcb(side->bev, on_read, on_write, on_event, side);
-    support_require(evtls_bufferevent_setcb(side->bev, &callbacks, side) == 0);
-    bufferevent_enable(side->bev, EV_READ | EV_WRITE);
+    bev_pair_listen(side);
 }
 
 void bev_pair_reopen(struct bev_pair *pair, int options)
@@ -274,7 +281,8 @@ void bev_pair_reopen(struct bev_pair *pair, int options)
     pair->client.ended = pair->server.ended = false;
     open_side(pair, &pair->client, EVTLS_CLIENT, options);
     open_side(pair, &pair->server, EVTLS_SERVER, options);
-    support_require(evtls_engine_set_server_hostname(evtls_bufferevent_get_engine(pair->client.bev),
+    support_require(pair->plain ||
+                    evtls_engine_set_server_hostname(evtls_bufferevent_get_engine(pair->client.bev),
                                                      "localhost", NULL) == 0);
 }
 

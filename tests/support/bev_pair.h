@@ -47,6 +47,7 @@ enum bev_over {
 struct bev_pair {
     struct event_base *base;
     enum bev_over over;
+    bool plain;      /* both begin in plaintext, over sockets */
     bool keep_below; /* filters without BEV_OPT_CLOSE_ON_FREE */
     struct ev_token_bucket_cfg *rate;
     struct bev_side client, server;
@@ -61,6 +62,9 @@ void bev_pair_open(struct bev_pair *pair, int options);
 /* Makes what carries them and the bufferevents once more, with the same contexts. The old ones
  * must be gone. */
 void bev_pair_reopen(struct bev_pair *pair, int options);
+
+/* Lets a side hear what its bufferevent tells, and enables it both ways. */
+void bev_pair_listen(struct bev_side *side);
 
 /* Runs until both handshakes are told. */
 void bev_pair_connect(struct bev_pair *pair);
