@@ -14,12 +14,22 @@ processes=
 cases=0
 failed=0
 
+# The number of a process that has ended may be another's by now: the shell knows its own.
+still_runs() {
+    jobs -l >"$work/jobs" 2>/dev/null
+    grep -q " $1 *Running" "$work/jobs"
+}
+none_runs() {
+    jobs -l >"$work/jobs" 2>/dev/null
+    ! grep -q Running "$work/jobs"
+}
+
 finish_all() {
-    for pid in $processes; do
-        kill "$pid" 2>/dev/null
-    done
-    for pid in $processes; do
-        wait_end "$pid"
+    for signal in TERM KILL; do
+        for pid in $processes; do
+            ! still_runs "$pid" || kill -"$signal" "$pid"
+        done
+        ! wait_until none_runs || break
     done
     rm -rf "$work"
 }
@@ -65,16 +75,6 @@ has_line() {
     grep -q -- "$2" "$1" 2>/dev/null
 }
 
-is_gone() {
-    ! kill -0 "$1" 2>/dev/null
-}
-
-# Ends with SIGKILL what does not end.
-wait_end() {
-    wait_until is_gone "$1" || kill -KILL "$1" 2>/dev/null
-    wait "$1" 2>/dev/null
-}
-
 bail_out() {
     echo "# $*"
     for file in "$work"/*.out "$work"/*.err; do
@@ -95,29 +95,30 @@ background() {
 
 # ready NAME PID LINE: until NAME.out or NAME.err has the line; false where the process ended.
 is_ready_or_gone() {
-    has_line "$work/$1.out" "$3" || has_line "$work/$1.err" "$3" || is_gone "$2"
+    has_line "$work/$1.out" "$3" || has_line "$work/$1.err" "$3" || has_ended "$2"
 }
 ready() {
-    wait_until is_ready_or_gone "$@" && ! is_gone "$2"
+    wait_until is_ready_or_gone "$@" && ! has_ended "$2"
 }
 
 # ready_port PID PORT: until someone listens there, for programs that do not say when they do.
 is_listening_or_gone() {
-    is_gone "$1" || "$peer" probe --connect "$2"
+    has_ended "$1" || "$peer" probe --connect "$2"
 }
 ready_port() {
-    wait_until is_listening_or_gone "$@" && ! is_gone "$1"
+    wait_until is_listening_or_gone "$@" && ! has_ended "$1"
 }
 
 # end PID [SIGNAL]: by SIGTERM, and waits.
 end() {
-    kill -"${2-TERM}" "$1" 2>/dev/null
-    wait_end "$1"
-    kept=
-    for other in $processes; do
-        [ "$other" = "$1" ] || kept="$kept $other"
-    done
-    processes=$kept
+    if still_runs "$1"; then
+        kill -"${2-TERM}" "$1"
+        wait_until has_ended "$1" || kill -KILL "$1"
+    fi
+    wait "$1" 2>/dev/null
+}
+has_ended() {
+    ! still_runs "$1"
 }
 
 # A port nobody listens on, for programs that cannot be told to take any. Between the answer and its
@@ -154,7 +155,6 @@ end_our_servers() {
     row_bad=
     for item in ${our_servers-}; do
         kill "${item#*:}" 2>/dev/null
-        wait_until is_gone "${item#*:}" || row_bad="$row_bad, ${item%:*} did not end"
         wait "${item#*:}" || row_bad="$row_bad, ${item%:*} ended with $?"
         [ ! -s "$work/${item%:*}.err" ] || row_bad="$row_bad, ${item%:*} complained"
     done

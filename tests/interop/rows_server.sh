@@ -149,7 +149,7 @@ server_row_truncation() {
         --send "$work/line" --save "$work/got" --wait-end $ask_options
     cut=$pid
     wait_until cmp -s "$work/got" "$work/line"
-    kill -KILL $pid_good
+    kill -KILL "$pid_good"
     wait "$cut"
     status=$?
     cp "$work/cut.out" "$work/out"
