@@ -208,7 +208,7 @@ static int start_listening(struct server *server)
     struct evtls_error err;
 
     if (evtls_evhttp_bind(server->http, server->ctx, host, endpoint->port, &err) < 0) {
-        sample_error("cannot listen on %s: %s", server->listen, err.message);
+        sample_error("%s", err.message);
         return -1;
     }
     evhttp_set_bevcb(server->http, make_connection, server->ctx);

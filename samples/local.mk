@@ -88,3 +88,13 @@ noinst_PROGRAMS += samples/memory-tls
 samples_memory_tls_SOURCES = samples/memory-tls.c
 samples_memory_tls_CPPFLAGS = $(sample_cppflags)
 samples_memory_tls_LDADD = $(sample_ldadd)
+
+noinst_PROGRAMS += samples/starttls-chat
+samples_starttls_chat_SOURCES = \
+	samples/chat_client.c \
+	samples/chat_client.h \
+	samples/chat_dialects.c \
+	samples/chat_dialects.h \
+	samples/starttls-chat.c
+samples_starttls_chat_CPPFLAGS = $(sample_cppflags)
+samples_starttls_chat_LDADD = $(sample_extra_ldadd)

@@ -71,18 +71,18 @@ int sample_server_parse(struct sample_server *server, int argc, char **argv, con
                         const struct sample_option *own)
 {
     struct sample_option options[SAMPLE_MAX_OPTIONS + 1];
-    int operands, status;
+    int first, status;
 
     sample_init(argv[0]);
     memset(server, 0, sizeof(*server));
     server->listen = "127.0.0.1:4433";
     if (join_options(options, own, server) < 0)
         return EXIT_FAILURE;
-    status = sample_parse_options(argc, argv, options, usage, &operands);
+    status = sample_parse_options(argc, argv, options, usage, &first);
     if (status != SAMPLE_GO_ON)
         return status;
-    if (operands < argc)
-        return sample_usage_error("too many arguments");
+    server->operands = argv + first;
+    server->n_operands = argc - first;
     if (server->key != NULL && server->cert == NULL)
         return sample_usage_error("--key needs --cert");
     if (sample_parse_endpoint(&server->listen_at, server->listen) < 0)
@@ -105,6 +105,8 @@ int sample_server_start(struct sample_server *server)
 {
     struct evtls_error err;
 
+    if (server->n_operands > 0)
+        return sample_usage_error("too many arguments");
     server->base = event_base_new();
     if (server->base == NULL || sample_signals_init(&server->signals, server->base) < 0) {
         sample_error("no event loop");

@@ -27,6 +27,8 @@ struct sample_server {
     const char *key;
     const char *write_cert;
     struct sample_endpoint listen_at;
+    char **operands; /* sample_server_start takes none */
+    int n_operands;
     void (*stopping)(void); /* called before sample_server_run closes what is remembered, or NULL */
 };
 

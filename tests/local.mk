@@ -443,11 +443,14 @@ script_tests += \
 	tests/samples/https-server \
 	tests/samples/memory-tls \
 	tests/samples/options \
-	tests/samples/small-servers
+	tests/samples/small-servers \
+	tests/samples/starttls-chat
 EXTRA_DIST += tests/samples/common.sh
 check_PROGRAMS += tests/samples/bad_peer
 tests_samples_bad_peer_CPPFLAGS = $(test_cppflags)
 tests_samples_bad_peer_LDADD = $(OPENSSL_LIBS)
+check_PROGRAMS += tests/samples/plain_peer
+tests_samples_plain_peer_CPPFLAGS = $(test_cppflags)
 check_PROGRAMS += tests/samples/terminal
 tests_samples_terminal_CPPFLAGS = $(test_cppflags)
 check_PROGRAMS += tests/samples/deaf_peer
