@@ -167,7 +167,8 @@ static void try_to_send(struct evtls_under *under)
         return;
     }
     if (!evtls_bev_is_libevents_socket(under->bev)) {
-        bufferevent_flush(under->bev, EV_WRITE, BEV_FLUSH);
+        /* Half of a pair has nobody left to take it, once the other half is freed. */
+        under->failed = bufferevent_flush(under->bev, EV_WRITE, BEV_FLUSH) < 0;
         return;
     }
     if (fd >= 0) {

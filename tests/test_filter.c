@@ -170,6 +170,13 @@ START_TEST(filter__carrier_gone_is_truncated)
     }
     bev_pair_wait(&pair, &pair.client, "failed rerror");
     ck_assert_int_eq(pair.client.error.status, EVTLS_ERR_TRUNCATED);
+    if (pair.over != BEV_OVER_SOCKETS) { /* with callbacks of ours it is ours to free */
+        struct bufferevent *below = pair.server.below;
+
+        bev_side_free(&pair.server);
+        event_base_loop(pair.base, EVLOOP_NONBLOCK);
+        bufferevent_free(below);
+    }
 }
 END_TEST
 
