@@ -36,3 +36,16 @@ int evtls_bev_ops_check(const struct bufferevent_ops *ops, uint32_t running_vers
     }
     return 0;
 }
+
+bool evtls_bev_ops_was_connected(const struct bufferevent_ops *ops, struct bufferevent *bev)
+{
+    bool stays;
+
+    if (event_add(&bev->ev_write, NULL) != 0) {
+        return false;
+    }
+    ops->disable(bev, EV_WRITE);
+    stays = event_pending(&bev->ev_write, EV_WRITE, NULL) != 0;
+    event_del(&bev->ev_write);
+    return stays;
+}

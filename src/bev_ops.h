@@ -61,4 +61,11 @@ extern const char evtls_bev_type[];
 int evtls_bev_ops_check(const struct bufferevent_ops *ops, uint32_t running_version,
                         struct evtls_error *err);
 
+/*
+ * True after bufferevent_socket_connect, from then on: libevent's flag for it is not ours to read,
+ * but its disable operation leaves ev_write alone where that is set. ev_write is not pending,
+ * before and after.
+ */
+bool evtls_bev_ops_was_connected(const struct bufferevent_ops *ops, struct bufferevent *bev);
+
 #endif

@@ -42,12 +42,26 @@ void evtls_bev_begin_plain(struct evtls_bev *conn, bool connected)
                       !event_pending(&conn->bev->ev_write, EV_WRITE | EV_TIMEOUT, NULL);
 }
 
+/* Such a socket is connected at once, and libevent does not add ev_write then. */
+static bool is_unix(evutil_socket_t fd)
+{
+    struct sockaddr_storage ss;
+    socklen_t len = sizeof(ss);
+
+    return getsockname(fd, (struct sockaddr *)&ss, &len) == 0 && ss.ss_family == AF_UNIX;
+}
+
 void evtls_bev_note_connect(struct evtls_bev *conn)
 {
-    if (conn->fd_is_new) {
-        conn->fd_is_new = false;
-        conn->connecting = event_pending(&conn->bev->ev_write, EV_WRITE | EV_TIMEOUT, NULL) != 0;
+    struct bufferevent *bev = conn->bev;
+
+    if (!conn->fd_is_new) {
+        return;
     }
+    conn->fd_is_new = false;
+    conn->connecting = event_pending(&bev->ev_write, EV_WRITE | EV_TIMEOUT, NULL) ||
+                       (is_unix(conn->transport->get_fd(conn)) &&
+                        evtls_bev_ops_was_connected(conn->socket_ops, bev));
 }
 
 void evtls_bev_finish_connect(struct evtls_bev *conn)

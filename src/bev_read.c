@@ -278,7 +278,7 @@ static size_t get_read_size(struct evtls_bev *conn)
     if (conn->phase == EVTLS_BEV_HANDSHAKE) {
         return MAX_HANDSHAKE_READ;
     }
-    if (room < MIN_READ_BYTES) {
+    if (room < MIN_READ_BYTES && conn->phase != EVTLS_BEV_PLAIN) {
         room = MIN_READ_BYTES;
     }
     if (room > EVTLS_READ_SCRATCH_BYTES) {

@@ -392,6 +392,7 @@ script_tests += \
 	tests/contract/over-filter \
 	tests/contract/over-filter-tls \
 	tests/contract/over-openssl \
+	tests/contract/over-plain \
 	tests/contract/over-socket
 tests_contract_contract_CPPFLAGS = $(test_cppflags)
 tests_contract_contract_LDADD = $(test_extra_ldadd)
@@ -423,6 +424,7 @@ tests_contract_contract_SOURCES = \
 	tests/contract/transport.h \
 	tests/contract/transport_evtls.c \
 	tests/contract/transport_filter.c \
+	tests/contract/transport_plain.c \
 	tests/contract/transport_socket.c \
 	tests/contract/world.c \
 	tests/contract/world.h

@@ -22,7 +22,8 @@ static const struct contract_transport *const transports[] = {
 #ifdef CONTRACT_OPENSSL
     &contract_transport_openssl,
 #endif
-    &contract_transport_evtls,   &contract_transport_filter, &contract_transport_filter_tls,
+    &contract_transport_evtls,      &contract_transport_filter,
+    &contract_transport_filter_tls, &contract_transport_plain,
 };
 #define N_TRANSPORTS (sizeof(transports) / sizeof(transports[0]))
 

@@ -66,6 +66,7 @@ struct contract_transport {
 extern const struct contract_transport contract_transport_socket;
 extern const struct contract_transport contract_transport_openssl;
 extern const struct contract_transport contract_transport_evtls;
+extern const struct contract_transport contract_transport_plain;
 extern const struct contract_transport contract_transport_filter;
 extern const struct contract_transport contract_transport_filter_tls;
 
