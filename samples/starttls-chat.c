@@ -70,18 +70,20 @@ static void end_all(void)
         end(LIST_FIRST(&connections));
 }
 
-static void end_with(struct connection *connection, const char *line)
-{
-    evbuffer_add_printf(bufferevent_get_output(connection->bev), "%s\r\n", line);
-    end(connection);
-}
-
 static void log_line(const struct connection *connection, const char *text)
 {
     char peer[SAMPLE_ADDRESS_SIZE];
 
     sample_log(STDOUT_FILENO, "%s: %s",
                sample_format_peer(peer, bufferevent_getfd(connection->bev)), text);
+}
+
+/* Refuses to go on. */
+static void end_with(struct connection *connection, const char *line)
+{
+    log_line(connection, line);
+    evbuffer_add_printf(bufferevent_get_output(connection->bev), "%s\r\n", line);
+    end(connection);
 }
 
 static void on_read(struct bufferevent *bev, void *arg);
