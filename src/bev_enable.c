@@ -138,6 +138,12 @@ static enum evtls_bev_reading get_reading(const struct evtls_bev *conn)
     return read_is_timed(conn) ? EVTLS_BEV_READING_TIMED : EVTLS_BEV_READING_ON;
 }
 
+/* An ending goes on while EV_WRITE is disabled, as it is after a timeout: that is told once. */
+static bool write_is_timed(const struct evtls_bev *conn)
+{
+    return (conn->bev->enabled & EV_WRITE) && write_waits(conn);
+}
+
 /*
  * ev_write has no descriptor. libevent adds it, with the write timeout, when output is added; it
  * is ours to take it away when nothing waits, or it would keep the loop alive.
@@ -146,7 +152,7 @@ static void settle_write_timer(struct evtls_bev *conn)
 {
     struct bufferevent *bev = conn->bev;
 
-    if (!write_waits(conn)) {
+    if (!write_is_timed(conn)) {
         event_del(&bev->ev_write);
     } else if (evutil_timerisset(&bev->timeout_write) &&
                !event_pending(&bev->ev_write, EV_TIMEOUT, NULL)) {
@@ -156,7 +162,7 @@ static void settle_write_timer(struct evtls_bev *conn)
 
 void evtls_bev_touch_write_timer(struct evtls_bev *conn)
 {
-    if (evutil_timerisset(&conn->bev->timeout_write) && write_waits(conn)) {
+    if (evutil_timerisset(&conn->bev->timeout_write) && write_is_timed(conn)) {
         evtls_bev_add_event(conn, &conn->bev->ev_write, &conn->bev->timeout_write);
     }
 }

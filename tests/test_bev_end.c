@@ -278,6 +278,30 @@ START_TEST(bev__no_write_timeout_after_the_end)
 }
 END_TEST
 
+/* It does not stall the ending either. */
+START_TEST(bev__write_timeout_of_an_ending_comes_once)
+{
+    static char data[2000000];
+
+    vclock_enable();
+    vclock_set_grace_ms(0);
+    bev_pair_open(&pair, bev_pair_options[_i]);
+    bev_pair_connect(&pair);
+    bufferevent_disable(pair.server.bev, EV_READ);
+    bufferevent_set_timeouts(pair.client.bev, NULL, &(struct timeval){1, 0});
+    bufferevent_write(pair.client.bev, data, sizeof(data));
+    ck_assert_int_eq(evtls_bufferevent_shutdown_write(pair.client.bev), 0);
+    bev_pair_wait(&pair, &pair.client, "timeout");
+    pair.client.log[0] = '\0';
+    ck_assert_uint_le(loop_turns(pair.base, 60000), 2);
+    ck_assert_ptr_null(strstr(pair.client.log, "timeout"));
+    bufferevent_enable(pair.server.bev, EV_READ);
+    bev_pair_wait_bytes(&pair, &pair.server, sizeof(data));
+    bev_pair_wait(&pair, &pair.server, "close_notify reof");
+    free_all_and_stop_clock();
+}
+END_TEST
+
 static TCase *add_case(Suite *suite, const char *name)
 {
     TCase *tcase = tcase_create(name);
@@ -359,6 +383,7 @@ static Suite *bev_end_suite(void)
     tcase_add_loop_test(tcase, bev__end_of_file_is_the_last_event_where_nothing_is_owed, 0,
                         BEV_PAIR_N_OPTIONS);
     tcase_add_loop_test(tcase, bev__no_write_timeout_after_the_end, 0, BEV_PAIR_N_OPTIONS);
+    tcase_add_loop_test(tcase, bev__write_timeout_of_an_ending_comes_once, 0, BEV_PAIR_N_OPTIONS);
     return suite;
 }
 
