@@ -299,8 +299,6 @@ void sim_run_bufferevents(struct sim *sim)
     unsigned fds_before = fd_count();
     int fds[2];
 
-    vclock_enable();
-    vclock_round_up();
     vclock_set_grace_ms(0);
     faults_watch(SIM_MARK);
     run.base = event_base_new();
@@ -327,6 +325,5 @@ void sim_run_bufferevents(struct sim *sim)
     wire_free(run.wire);
     faults_reset();
     event_base_free(run.base);
-    vclock_disable();
     SIM_CHECK(sim, fd_count() == fds_before, "%u descriptors, %u before", fd_count(), fds_before);
 }

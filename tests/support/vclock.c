@@ -86,6 +86,12 @@ void vclock_round_up(void)
     start_real_ns = round_up_ns(start_real_ns);
 }
 
+void vclock_set(int64_t seconds)
+{
+    start_monotonic_ns = 1000000 * NS_PER_S;
+    start_real_ns = seconds * NS_PER_S;
+}
+
 void vclock_disable(void)
 {
     atomic_store(&enabled, false);

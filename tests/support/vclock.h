@@ -35,6 +35,11 @@ void vclock_disable(void);
  * rate limits fall alike in every run. */
 void vclock_round_up(void);
 
+/* Right after vclock_enable: sets the real clock to a second since 1970, and the monotonic one to
+ * the same in every run, so that certificates made then are the same, and all that follows from
+ * them. */
+void vclock_set(int64_t seconds);
+
 void vclock_advance_ms(int64_t ms);
 void vclock_set_grace_ms(int ms);
 
