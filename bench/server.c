@@ -16,7 +16,7 @@
 #include <openssl/x509.h>
 
 static const char usage[] =
-    "usage: bench/server --impl NAME --work NAME [--tickets N]\n"
+    "usage: bench/server --impl NAME --work NAME [--filter] [--tickets N]\n"
     "       bench/server --list\n"
     "\n"
     "A TLS server on 127.0.0.1 that counts the processor time it uses.\n"
@@ -25,6 +25,7 @@ static const char usage[] =
     "  --impl openssl    libevent's own bufferevent_openssl\n"
     "  --impl raw        OpenSSL on epoll, without libevent\n"
     "  --work NAME       sink, source, source-adds, source-chains, echo, request, handshake, idle\n"
+    "  --filter          over a socket bufferevent of libevent's (not raw)\n"
     "  --list            print the implementations, one a line\n"
     "  --tickets N       session tickets a handshake (2)\n"
     "\n"
@@ -158,9 +159,13 @@ static void set_work(struct server *server, const char *name)
 int main(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"impl", required_argument, NULL, 'i'},    {"work", required_argument, NULL, 'w'},
-        {"tickets", required_argument, NULL, 't'}, {"list", no_argument, NULL, 'l'},
-        {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0},
+        {"impl", required_argument, NULL, 'i'},
+        {"work", required_argument, NULL, 'w'},
+        {"tickets", required_argument, NULL, 't'},
+        {"list", no_argument, NULL, 'l'},
+        {"filter", no_argument, NULL, 'f'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
     };
     struct server server = {.tickets = 2};
     const char *impl_name = NULL, *work_name = NULL;
@@ -179,6 +184,9 @@ int main(int argc, char **argv)
         case 't':
             server.tickets = (unsigned)bench_number("--tickets", optarg, 0);
             break;
+        case 'f':
+            server.filter = true;
+            break;
         case 'l':
             for (size_t i = 0; i < COUNT(impls); i++)
                 puts(impls[i].name);
@@ -193,6 +201,8 @@ int main(int argc, char **argv)
     if (impl_name == NULL || work_name == NULL || optind != argc)
         bench_die("--impl and --work are needed and nothing else; see --help");
     impl = find_impl(impl_name);
+    if (server.filter && impls[impl].tls == NULL)
+        bench_die("--filter: %s has no bufferevents", impl_name);
     set_work(&server, work_name);
 
     signal(SIGPIPE, SIG_IGN);

@@ -29,6 +29,7 @@ struct server {
     enum server_work work;
     size_t piece;   /* SERVER_SOURCE: bytes handed over at once */
     bool reference; /* each piece by reference, so in a chain of its own */
+    bool filter;    /* TLS over a socket bufferevent of libevent's */
     unsigned tickets;
     EVP_PKEY *key;
     X509 *certificate;
@@ -41,6 +42,7 @@ struct server {
 struct server_tls {
     void *(*context_new)(const struct server *server);
     struct bufferevent *(*bufferevent_new)(struct event_base *base, int fd, void *context);
+    struct bufferevent *(*filter_new)(struct bufferevent *underlying, void *context);
     void (*bufferevent_free)(struct bufferevent *bev); /* sends close_notify first */
     void (*context_free)(void *context);
 };

@@ -115,13 +115,23 @@ static const struct {
     [SERVER_REQUEST] = {request_read, NULL},
 };
 
+static struct bufferevent *make_bufferevent(struct program *program, int fd)
+{
+    struct bufferevent *underlying;
+
+    if (!program->server->filter)
+        return program->tls->bufferevent_new(program->base, fd, program->context);
+    underlying = bufferevent_socket_new(program->base, fd, BEV_OPT_CLOSE_ON_FREE);
+    return underlying ? program->tls->filter_new(underlying, program->context) : NULL;
+}
+
 static void accepted(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address,
                      int length, void *arg)
 {
     struct program *program = arg;
     struct server *server = program->server;
     struct connection *connection = calloc(1, sizeof(*connection));
-    struct bufferevent *bev = program->tls->bufferevent_new(program->base, fd, program->context);
+    struct bufferevent *bev = make_bufferevent(program, fd);
 
     (void)listener, (void)address, (void)length;
     if (connection == NULL || bev == NULL)

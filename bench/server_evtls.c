@@ -41,10 +41,16 @@ static struct bufferevent *bufferevent_new(struct event_base *base, int fd, void
                                         NULL);
 }
 
+static struct bufferevent *filter_new(struct bufferevent *underlying, void *context)
+{
+    return evtls_bufferevent_filter_new(underlying, context, EVTLS_SERVER, BEV_OPT_CLOSE_ON_FREE,
+                                        NULL);
+}
+
 static void context_free(void *context)
 {
     evtls_context_free(context);
 }
 
-const struct server_tls server_tls_evtls = {context_new, bufferevent_new, bufferevent_free,
-                                            context_free};
+const struct server_tls server_tls_evtls = {context_new, bufferevent_new, filter_new,
+                                            bufferevent_free, context_free};

@@ -19,6 +19,16 @@ static struct bufferevent *bufferevent_new(struct event_base *base, int fd, void
                                           BEV_OPT_CLOSE_ON_FREE);
 }
 
+static struct bufferevent *filter_new(struct bufferevent *underlying, void *context)
+{
+    SSL *ssl = SSL_new(context);
+
+    if (ssl == NULL)
+        return NULL;
+    return bufferevent_openssl_filter_new(bufferevent_get_base(underlying), underlying, ssl,
+                                          BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
+}
+
 /* bufferevent_free alone would close without close_notify. */
 static void close_and_free(struct bufferevent *bev)
 {
@@ -34,5 +44,5 @@ static void context_free(void *context)
     SSL_CTX_free(context);
 }
 
-const struct server_tls server_tls_openssl = {context_new, bufferevent_new, close_and_free,
-                                              context_free};
+const struct server_tls server_tls_openssl = {context_new, bufferevent_new, filter_new,
+                                              close_and_free, context_free};

@@ -119,8 +119,13 @@ struct evtls_bev_in {
  * What carries the ciphertext. Called by handlers only, but for watch, get_fd and farewell.
  */
 struct evtls_bev_transport {
-    /* As recv(2) and writev(2), without blocking and without a signal. */
-    ssize_t (*receive)(struct evtls_bev *conn, void *buf, size_t size);
+    /*
+     * As recv(2) and writev(2), without blocking and without a signal. *data is where the bytes
+     * are: in buf, or elsewhere, to be used or copied before received says how many they were.
+     */
+    ssize_t (*receive)(struct evtls_bev *conn, unsigned char *buf, size_t size,
+                       const unsigned char **data);
+    void (*received)(struct evtls_bev *conn, size_t n);
     ssize_t (*send)(struct evtls_bev *conn, const struct iovec *iov, int n);
 
     /* Nothing more is sent: says so to the peer, where that is ours to do. */

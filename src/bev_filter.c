@@ -14,16 +14,24 @@
 
 /* ---- Bytes -------------------------------------------------------------------------------- */
 
-static ssize_t filter_receive(struct evtls_bev *conn, void *buf, size_t size)
+/* The bytes are used where they lie: nothing is added below meanwhile. */
+static ssize_t filter_receive(struct evtls_bev *conn, unsigned char *buf, size_t size,
+                              const unsigned char **data)
 {
     struct evtls_under *under = conn->under;
-    int n = evbuffer_remove(under->bev->input, buf, size);
+    struct evbuffer_iovec first;
+    size_t n = 0;
 
+    (void)buf;
+    if (evbuffer_peek(under->bev->input, (ev_ssize_t)size, NULL, &first, 1) > 0) {
+        n = first.iov_len < size ? first.iov_len : size;
+        *data = first.iov_base;
+    }
     if (n > 0) {
         if (conn->reading == EVTLS_BEV_READING_TIMED) {
             evtls_bev_add_event(conn, &conn->bev->ev_read, &conn->bev->timeout_read);
         }
-        return n;
+        return (ssize_t)n;
     }
     if (under->ended) {
         return 0;
@@ -33,6 +41,11 @@ static ssize_t filter_receive(struct evtls_bev *conn, void *buf, size_t size)
         errno = under->sys_errno ? under->sys_errno : EIO;
     }
     return -1;
+}
+
+static void filter_received(struct evtls_bev *conn, size_t n)
+{
+    evbuffer_drain(conn->under->bev->input, n);
 }
 
 /* How much of what we put into its output is still there: we are the only one who adds. */
@@ -285,6 +298,7 @@ static evutil_socket_t filter_get_fd(const struct evtls_bev *conn)
 
 const struct evtls_bev_transport evtls_bev_filter = {
     .receive = filter_receive,
+    .received = filter_received,
     .send = filter_send,
     .send_fin = filter_send_fin,
     .watch = filter_watch,

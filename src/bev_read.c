@@ -14,8 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Times the scratch is filled in one event at most, so that other connections get their turn. */
-#define READ_ROUNDS 4
+/* Read in one event at most, so that other connections get their turn. */
+#define READ_BUDGET_BYTES (4 * EVTLS_READ_SCRATCH_BYTES)
 
 /* With a high watermark not much more is read than may be delivered, but no silly amounts. */
 #define MIN_READ_BYTES 4096
@@ -253,9 +253,10 @@ void evtls_bev_advance(struct evtls_bev *conn)
 /* ---- Reading ------------------------------------------------------------------------------ */
 
 /* One read into buf: the number of bytes, 0 when there are none now or ever (in.fd_end). */
-static size_t receive(struct evtls_bev *conn, void *buf, size_t size)
+static size_t receive(struct evtls_bev *conn, unsigned char *buf, size_t size,
+                      const unsigned char **data)
 {
-    ssize_t n = conn->transport->receive(conn, buf, size);
+    ssize_t n = conn->transport->receive(conn, buf, size, data);
 
     if (n > 0) {
         return (size_t)n;
@@ -287,27 +288,27 @@ static size_t get_read_size(struct evtls_bev *conn)
     return evtls_bev_clip_read(conn, room);
 }
 
-/* One read, and what comes of it: true when there may be more at once. */
-static bool read_once(struct evtls_bev *conn, unsigned char *scratch)
+/* One read, and what comes of it: how much it was where there may be more at once, else 0. */
+static size_t read_once(struct evtls_bev *conn, unsigned char *scratch)
 {
     size_t size = get_read_size(conn);
-    size_t n = size > 0 ? receive(conn, scratch, size) : 0;
+    size_t n = size > 0 ? receive(conn, scratch, size, &conn->in.data) : 0;
 
-    conn->in.data = scratch;
     conn->in.len = n;
     evtls_bev_advance(conn);
     if (conn->phase == EVTLS_BEV_DEAD) {
         conn->in.len = 0;
-        return false;
+        return 0;
     }
     evtls_bev_hold_input(conn);
     if (n > 0) {
+        conn->transport->received(conn, n);
         evtls_bev_charge_read(conn, n);
     }
     if (conn->write_errno && n < size && !conn->in.fd_end) {
         evtls_bev_send_failed(conn, conn->write_errno);
     }
-    return size > 0 && n == size;
+    return n == size || conn->under ? n : 0; /* below, bytes may lie in several places */
 }
 
 /*
@@ -318,15 +319,19 @@ void evtls_bev_read(struct evtls_bev *conn)
 {
     unsigned char *scratch = evtls_base_get_scratch(conn->shared);
     unsigned generation = conn->generation;
-    int rounds = READ_ROUNDS;
+    size_t budget = READ_BUDGET_BYTES, n = 1;
 
     evtls_bev_advance(conn);
     if (conn->phase != EVTLS_BEV_DEAD && conn->in.len == 0) {
         evtls_bev_drop_input(conn);
     }
-    while (scratch && rounds-- > 0 && !(conn->tell & EVTLS_BEV_TELL_OPEN) &&
-           evtls_bev_may_receive(conn) && read_once(conn, scratch)) {
-        evtls_bev_tell(conn);
+    while (scratch && n > 0 && budget > 0 && !(conn->tell & EVTLS_BEV_TELL_OPEN) &&
+           evtls_bev_may_receive(conn)) {
+        n = read_once(conn, scratch);
+        budget -= n < budget ? n : budget;
+        if (n > 0) {
+            evtls_bev_tell(conn);
+        }
         if (conn->generation != generation) {
             return;
         }
@@ -339,14 +344,16 @@ void evtls_bev_read(struct evtls_bev *conn)
 size_t evtls_bev_discard(struct evtls_bev *conn, size_t max)
 {
     unsigned char *scratch = evtls_base_get_scratch(conn->shared);
+    const unsigned char *data;
     size_t total = 0, n;
 
     evtls_bev_drop_input(conn);
     while (scratch && !conn->in.fd_end && total < max) {
-        n = receive(conn, scratch, EVTLS_READ_SCRATCH_BYTES);
+        n = receive(conn, scratch, EVTLS_READ_SCRATCH_BYTES, &data);
         if (n == 0) {
             break;
         }
+        conn->transport->received(conn, n);
         total += n;
     }
     return total;

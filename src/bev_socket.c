@@ -81,14 +81,22 @@ static bool fd_is_ours(const struct evtls_bev *conn)
 
 /* ---- Bytes -------------------------------------------------------------------------------- */
 
-static ssize_t socket_receive(struct evtls_bev *conn, void *buf, size_t size)
+static ssize_t socket_receive(struct evtls_bev *conn, unsigned char *buf, size_t size,
+                              const unsigned char **data)
 {
     ssize_t n;
 
+    *data = buf;
     do {
         n = recv(get_fd(conn), buf, size, MSG_DONTWAIT);
     } while (n < 0 && errno == EINTR);
     return n;
+}
+
+static void socket_received(struct evtls_bev *conn, size_t n)
+{
+    (void)conn;
+    (void)n;
 }
 
 static ssize_t socket_send(struct evtls_bev *conn, const struct iovec *iov, int n)
@@ -186,6 +194,7 @@ static void socket_watch(struct evtls_bev *conn, enum evtls_bev_reading reading,
 
 const struct evtls_bev_transport evtls_bev_socket = {
     .receive = socket_receive,
+    .received = socket_received,
     .send = socket_send,
     .send_fin = socket_send_fin,
     .watch = socket_watch,
