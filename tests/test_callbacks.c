@@ -224,6 +224,53 @@ START_TEST(callbacks__copies_of_a_context)
 }
 END_TEST
 
+START_TEST(callbacks__of_the_context_tell_filters)
+{
+    struct told server = {NULL, ""}, client = {NULL, ""};
+    struct bufferevent *below[2];
+
+    ck_assert_int_eq(evtls_context_set_callbacks(pair.server.ctx, &all, &server), 0);
+    ck_assert_int_eq(evtls_context_set_callbacks(pair.client.ctx, &all, &client), 0);
+    ck_assert_int_eq(bufferevent_pair_new(pair.base, 0, below), 0);
+    pair.client.bev = evtls_bufferevent_filter_new(below[0], pair.client.ctx, EVTLS_CLIENT,
+                                                   BEV_OPT_CLOSE_ON_FREE, NULL);
+    pair.server.bev = evtls_bufferevent_filter_new(below[1], pair.server.ctx, EVTLS_SERVER,
+                                                   BEV_OPT_CLOSE_ON_FREE, NULL);
+    evtls_engine_set_server_hostname(evtls_bufferevent_get_engine(pair.client.bev), "localhost",
+                                     NULL);
+    ck_assert(loop_until(pair.base, has_word, &server, 10000));
+    ck_assert(loop_until(pair.base, has_word, &client, 10000));
+    ck_assert_ptr_eq(server.bev, pair.server.bev);
+    ck_assert_str_eq(server.log, "handshake ");
+    ck_assert_str_eq(client.log, "handshake ");
+}
+END_TEST
+
+/* Those of the context with which it goes up, unless the program has set some for it before. */
+START_TEST(callbacks__of_a_connection_that_goes_up)
+{
+    bool own = _i != 0;
+    struct told shared = {NULL, ""}, mine = {NULL, ""};
+    int fds[2];
+
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    pair.client.fd = fds[0];
+    ck_assert_int_eq(evtls_context_set_callbacks(pair.server.ctx, &all, &shared), 0);
+    pair.server.bev =
+        evtls_bufferevent_plaintext_new(pair.base, fds[1], BEV_OPT_CLOSE_ON_FREE, NULL);
+    ck_assert_ptr_nonnull(pair.server.bev);
+    if (own)
+        ck_assert_int_eq(evtls_bufferevent_setcb(pair.server.bev, &all, &mine), 0);
+    bufferevent_enable(pair.server.bev, EV_READ | EV_WRITE);
+    ck_assert_int_eq(
+        evtls_bufferevent_start_tls(pair.server.bev, pair.server.ctx, EVTLS_SERVER, 0, NULL), 0);
+    open_side(&pair.client, pair.client.ctx, EVTLS_CLIENT);
+    ck_assert(loop_until(pair.base, has_word, own ? &mine : &shared, 10000));
+    ck_assert_str_eq(shared.log, own ? "" : "handshake ");
+    ck_assert_str_eq(mine.log, own ? "handshake " : "");
+}
+END_TEST
+
 /* ---- SNI ------------------------------------------------------------------------------------ */
 
 static int choose(struct evtls_engine *engine, const char *name, struct evtls_context *initial,
@@ -263,6 +310,8 @@ static Suite *callbacks_suite(void)
     tcase_add_test(tcase, callbacks__of_the_context_tell_a_failure);
     tcase_add_loop_test(tcase, callbacks__setcb_replaces_them_for_one, 0, 2);
     tcase_add_loop_test(tcase, callbacks__copies_of_a_context, 0, 2);
+    tcase_add_test(tcase, callbacks__of_the_context_tell_filters);
+    tcase_add_loop_test(tcase, callbacks__of_a_connection_that_goes_up, 0, 2);
     tcase_add_test(tcase, callbacks__stay_when_sni_chooses_another_context);
     suite_add_tcase(suite, tcase);
     return suite;

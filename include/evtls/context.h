@@ -376,8 +376,9 @@ EVTLS_EXPORT void evtls_context_get_handshake_timeout(const struct evtls_context
  * engine. It stays the program's and must outlive the connections. An engine without a bufferevent
  * calls none of them.
  *
- * The context that counts is the one that the connection was made with, also where the SNI
- * callback chooses another: callbacks are no part of the policy that is changed then.
+ * The context that counts is the one that the connection was made with (or, begun in plaintext,
+ * that of evtls_bufferevent_start_tls), also where the SNI callback chooses another: callbacks are
+ * no part of the policy that is changed then.
  *
  * Errors: EVTLS_ERR_USAGE (NULL context; a reserved member is not NULL), EVTLS_ERR_SEALED.
  */
