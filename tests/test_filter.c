@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <event2/thread.h>
@@ -287,6 +288,37 @@ START_TEST(filter__free_keeps_what_is_below_until_its_output_is_out)
 }
 END_TEST
 
+/* FO-19: neither the filter nor what is below it sends or takes anything in a forked child. */
+START_TEST(filter__forked_child_is_silent)
+{
+    pid_t child;
+
+    pair.over = BEV_OVER_BEV_SOCKETS;
+    bev_pair_open(&pair, options_of(_i));
+    bev_pair_connect(&pair);
+    bufferevent_write(pair.client.bev, "to the parent", 13);
+    for (int i = 0; i < 3; i++) { /* it is in the socket, or on its way there */
+        event_base_loop(pair.base, EVLOOP_NONBLOCK);
+    }
+    child = fork();
+    if (child == 0) {
+        event_reinit(pair.base);
+        bufferevent_disable(pair.server.bev, EV_READ);
+        bev_side_free(&pair.server);
+        for (int i = 0; i < 5; i++) {
+            event_base_loop(pair.base, EVLOOP_NONBLOCK);
+        }
+        _exit(0);
+    }
+    ck_assert_int_eq(waitpid(child, NULL, 0), child);
+    bev_pair_expect(&pair, &pair.server, "to the parent");
+    bufferevent_write(pair.server.bev, "to the client", 13);
+    bev_pair_expect(&pair, &pair.client, "to the client");
+    ck_assert_ptr_null(strstr(pair.client.log, "close_notify"));
+    ck_assert_ptr_null(strstr(pair.client.log, "failed"));
+}
+END_TEST
+
 /* A paused reader holds at most a bounded amount below (A7). */
 START_TEST(filter__paused_reader_bounds_what_is_below)
 {
@@ -475,6 +507,7 @@ static Suite *filter_suite(void)
                         BEV_PAIR_N_OPTIONS);
     tcase_add_loop_test(tcase, filter__failure_of_inner_tls_is_told, 0, BEV_PAIR_N_OPTIONS);
     tcase_add_loop_test(tcase, filter__gives_back_what_it_took, 0, BEV_PAIR_N_OPTIONS);
+    tcase_add_loop_test(tcase, filter__forked_child_is_silent, 0, BEV_PAIR_N_OPTIONS);
     tcase_add_loop_test(tcase, filter__free_keeps_what_is_below_until_its_output_is_out, 0,
                         BEV_PAIR_N_OPTIONS);
     tcase_add_loop_test(tcase, filter__paused_reader_bounds_what_is_below, 0, 2);
