@@ -98,7 +98,7 @@ func runClient() {
 func serve(conn *tls.Conn) {
 	defer conn.Close()
 	if _, err := io.Copy(conn, conn); err != nil {
-		fmt.Println("failed:", err)
+		fmt.Fprintln(os.Stderr, "failed:", err)
 	}
 }
 
