@@ -156,6 +156,20 @@ static void set_work(struct server *server, const char *name)
     bench_die("--work: unknown work: %s", name);
 }
 
+static void set_up(struct server *server, uint16_t *port)
+{
+    signal(SIGPIPE, SIG_IGN);
+    bench_raise_descriptor_limit();
+    server->key = EVP_EC_gen("P-256");
+    if (server->key == NULL)
+        bench_die_ssl("making a P-256 key");
+    server->certificate = make_certificate(server->key);
+    server->data = calloc(1, server->piece + 1);
+    if (server->data == NULL)
+        bench_die("out of memory");
+    server->listen_fd = bench_listen(port);
+}
+
 int main(int argc, char **argv)
 {
     static const struct option options[] = {
@@ -205,16 +219,7 @@ int main(int argc, char **argv)
         bench_die("--filter: %s has no bufferevents", impl_name);
     set_work(&server, work_name);
 
-    signal(SIGPIPE, SIG_IGN);
-    bench_raise_descriptor_limit();
-    server.key = EVP_EC_gen("P-256");
-    if (server.key == NULL)
-        bench_die_ssl("making a P-256 key");
-    server.certificate = make_certificate(server.key);
-    server.data = calloc(1, server.piece + 1);
-    if (server.data == NULL)
-        bench_die("out of memory");
-    server.listen_fd = bench_listen(&port);
+    set_up(&server, &port);
     printf("{\"port\": %u, \"openssl\": \"%s\", \"libevent\": \"%s\"}\n", (unsigned)port,
            OpenSSL_version(OPENSSL_VERSION_STRING), event_get_version());
     fflush(stdout);

@@ -15,6 +15,8 @@
 
 #include <evtls/context.h>
 
+#include "callbacks.h"
+
 #include "bev_connect.h"
 
 /* ---- Permission --------------------------------------------------------------------------- */
@@ -207,6 +209,9 @@ void evtls_bev_start_deadline(struct evtls_bev *conn)
 
     if (!evutil_timerisset(&limit)) {
         evtls_context_get_handshake_timeout(evtls_engine_get_context(conn->engine), &limit);
+    }
+    if (!evutil_timerisset(&limit)) {
+        limit.tv_sec = EVTLS_HANDSHAKE_TIMEOUT_S; /* in plaintext there is no context yet */
     }
     conn->deadline_total_us = (int64_t)limit.tv_sec * 1000000 + limit.tv_usec;
     conn->deadline_left_us = conn->deadline_total_us;

@@ -7,10 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "callbacks.h"
 #include "context_internal.h"
 #include "library.h"
-
-const struct timeval evtls_context_default_handshake_timeout = {30, 0};
 
 /* ---- Life ------------------------------------------------------------------------------- */
 
@@ -24,7 +23,7 @@ static struct evtls_context *context_alloc(struct evtls_error *err)
         return NULL;
     }
     ctx->refs = 1;
-    ctx->handshake_timeout = evtls_context_default_handshake_timeout;
+    ctx->handshake_timeout = (struct timeval){EVTLS_HANDSHAKE_TIMEOUT_S, 0};
     evtls_identity_set_init(&ctx->identities);
     return ctx;
 }

@@ -37,7 +37,6 @@ struct evtls_context {
     unsigned char identity_digest[EVTLS_CERTIFICATE_DIGEST_LENGTH];
 };
 
-extern const struct timeval evtls_context_default_handshake_timeout;
 
 /* A complete SSL_CTX for the recipe, with its digests in ctx; NULL with CONFIG or NOMEM. */
 SSL_CTX *evtls_context_make_ssl_ctx(struct evtls_context *ctx, struct evtls_error *err);

@@ -217,12 +217,13 @@ int evtls_context_set_num_tickets(struct evtls_context *ctx, unsigned n, struct 
 int evtls_context_set_handshake_timeout(struct evtls_context *ctx, const struct timeval *timeout,
                                         struct evtls_error *err)
 {
+    static const struct timeval usual = {EVTLS_HANDSHAKE_TIMEOUT_S, 0};
     int status = check_unsealed(ctx, err);
 
     if (status < 0)
         return status;
     if (timeout == NULL)
-        timeout = &evtls_context_default_handshake_timeout;
+        timeout = &usual;
     if (timeout->tv_sec < 0 || timeout->tv_usec < 0 || timeout->tv_usec >= 1000000 ||
         (timeout->tv_sec == 0 && timeout->tv_usec == 0))
         return evtls_error_set(err, EVTLS_ERR_USAGE, "a handshake needs some time");
@@ -232,7 +233,9 @@ int evtls_context_set_handshake_timeout(struct evtls_context *ctx, const struct 
 
 void evtls_context_get_handshake_timeout(const struct evtls_context *ctx, struct timeval *timeout)
 {
-    *timeout = ctx != NULL ? ctx->handshake_timeout : evtls_context_default_handshake_timeout;
+    static const struct timeval none = {0, 0};
+
+    *timeout = ctx != NULL ? ctx->handshake_timeout : none;
 }
 
 /* ---- Callbacks of connections ------------------------------------------------------------ */
