@@ -172,10 +172,13 @@ static void asked_when_enabled(struct contract *c)
     end_expect(&c->client, 100000, "RE");
 }
 
-/* A writer that refills at each callback leaves the loop to others. (A17) */
+/* A writer that refills at each callback leaves the loop to others. (A17) So much that it takes far
+ * longer than a tick, and the clock's grain. */
+#define REFILL_BYTES ((size_t)64 << 20)
+
 static void refill(struct end *e)
 {
-    if (e->sent < (size_t)8 << 20)
+    if (e->sent < REFILL_BYTES)
         end_send(e, 65536);
 }
 
@@ -192,7 +195,7 @@ static void refill_does_not_starve(struct contract *c)
     c->client.arg = &ticks;
     end_every(&c->client, 1, count_tick);
     end_send(&c->server, 65536);
-    contract_wait_bytes(c, &c->client, (size_t)8 << 20);
+    contract_wait_bytes(c, &c->client, REFILL_BYTES);
     ck_assert_uint_gt(ticks, 0);
     ck_assert_uint_ge(c->server.writes, 64);
 }
