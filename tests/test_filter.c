@@ -303,7 +303,8 @@ START_TEST(filter__forked_child_is_silent)
     child = fork();
     if (child == 0) {
         event_reinit(pair.base);
-        bufferevent_disable(pair.server.bev, EV_READ);
+        bufferevent_disable(pair.client.below,
+                            EV_READ); /* what would come is the parent's to see */
         bev_side_free(&pair.server);
         for (int i = 0; i < 5; i++) {
             event_base_loop(pair.base, EVLOOP_NONBLOCK);
