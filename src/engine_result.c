@@ -298,6 +298,16 @@ static int suspend(struct evtls_engine *engine, enum evtls_engine_event event)
     return end_with_queue(engine);
 }
 
+/*
+ * OpenSSL takes a close_notify behind a user_canceled for no end that it knows (always since 3.2),
+ * though it notes it; RFC 8446, section 6.1, has them come together.
+ */
+static bool is_close_unnamed(const struct evtls_engine *engine)
+{
+    return (SSL_get_shutdown(engine->ssl) & SSL_RECEIVED_SHUTDOWN) != 0 &&
+           engine->alert_received < 0 && ERR_peek_error() == 0;
+}
+
 /* What OpenSSL says in full, where nothing of ours has gone wrong. */
 static int settle_by_code(struct evtls_engine *engine, int code)
 {
@@ -314,6 +324,8 @@ static int settle_by_code(struct evtls_engine *engine, int code)
         return suspend(engine, EVTLS_ENGINE_ON_ASK_CERTIFICATE);
     case SSL_ERROR_WANT_RETRY_VERIFY:
         return suspend(engine, EVTLS_ENGINE_ON_ASK_VERIFY);
+    case SSL_ERROR_SYSCALL:
+        return is_close_unnamed(engine) ? close_received(engine) : end_with_queue(engine);
     default:
         return end_with_queue(engine);
     }

@@ -435,6 +435,26 @@ START_TEST(result__of_each_fatal_alert)
 }
 END_TEST
 
+/* Java ends TLS 1.3 with both; OpenSSL then gives no reason for the end, in 3.2 and later at any
+ * level. */
+START_TEST(result__of_user_canceled_and_close_notify)
+{
+    const unsigned char canceled[2] = {1 + (_i & 1), EVTLS_ALERT_USER_CANCELED};
+    const unsigned char closed[2] = {1 + (_i >> 1), EVTLS_ALERT_CLOSE_NOTIFY};
+    struct pair pair;
+    struct peer *peer;
+    struct seal *seal = open_sealed(&pair, &peer, TLS1_3_VERSION);
+
+    seal_record(seal, 23, "data", 4);
+    seal_record(seal, 21, canceled, sizeof(canceled));
+    seal_record(seal, 21, closed, sizeof(closed));
+    end_feed_from_peer(&pair.server, peer);
+    ck_assert_int_eq(read_text(&pair.server, "data"), EVTLS_ERR_CLOSED);
+    ck_assert_ptr_null(evtls_engine_get_error(pair.server.engine));
+    close_sealed(&pair, peer, seal);
+}
+END_TEST
+
 /* In the middle of a handshake even a close_notify is a failure. */
 START_TEST(result__of_close_notify_in_a_handshake)
 {
@@ -492,6 +512,7 @@ static Suite *engine_result_suite(void)
     tcase_add_loop_test(tcase, result__of_a_refusal, 0, COUNT(refusals));
     tcase_add_test(tcase, result__verdict_behind_other_complaints);
     tcase_add_loop_test(tcase, result__of_each_fatal_alert, 0, 2 * COUNT(alerts));
+    tcase_add_loop_test(tcase, result__of_user_canceled_and_close_notify, 0, 4);
     tcase_add_test(tcase, result__of_close_notify_in_a_handshake);
     tcase_add_loop_test(tcase, result__of_a_bad_mac, 0, COUNT(versions));
     suite_add_tcase(suite, tcase);
