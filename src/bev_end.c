@@ -133,13 +133,24 @@ static void go_on_failing(struct evtls_bev *conn)
     }
 }
 
+/* A peer that speaks something else gets no alert, but an end of file as well, and no reset. */
+static bool owes_an_end(const struct evtls_bev *conn)
+{
+    if (conn->write_errno || conn->in.fd_errno) {
+        return false;
+    }
+    return evtls_bev_get_unsent(conn) > 0 ||
+           (!conn->in.fd_end && evtls_error_get_status(evtls_engine_get_error(conn->engine)) ==
+                                    EVTLS_ERR_PROTOCOL);
+}
+
 void evtls_bev_engine_failed(struct evtls_bev *conn, short what)
 {
     if (conn->phase == EVTLS_BEV_ENDED || conn->phase == EVTLS_BEV_DEAD ||
         conn->phase == EVTLS_BEV_FAILING) {
         return;
     }
-    if (evtls_bev_get_unsent(conn) == 0 || conn->write_errno || conn->in.fd_errno) {
+    if (!owes_an_end(conn)) {
         raise_error(conn, what);
         return;
     }
