@@ -55,6 +55,8 @@ libevtls_testsupport_la_SOURCES = \
 	tests/support/forked_peer.h \
 	tests/support/hello.c \
 	tests/support/hello.h \
+	tests/support/hostile.c \
+	tests/support/hostile.h \
 	tests/support/hosts.c \
 	tests/support/hosts.h \
 	tests/support/loop.c \
@@ -294,6 +296,10 @@ tests_test_faults_ends_LDADD = $(test_ldadd)
 check_tests += tests/test_filter
 tests_test_filter_CPPFLAGS = $(test_cppflags)
 tests_test_filter_LDADD = $(test_ldadd)
+
+check_tests += tests/test_hostile_bytes
+tests_test_hostile_bytes_CPPFLAGS = $(test_cppflags)
+tests_test_hostile_bytes_LDADD = $(test_ldadd)
 
 check_tests += tests/test_hostname
 tests_test_hostname_CPPFLAGS = $(test_cppflags)

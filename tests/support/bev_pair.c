@@ -55,7 +55,10 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
              what & BEV_EVENT_READING ? "r" : "", what & BEV_EVENT_WRITING ? "w" : "",
              what & BEV_EVENT_TIMEOUT ? "timeout" : "", what & BEV_EVENT_EOF ? "eof" : "",
              what & BEV_EVENT_ERROR ? "error" : "");
-    side->ended = side->ended || (what & (BEV_EVENT_EOF | BEV_EVENT_ERROR));
+    if (what & (BEV_EVENT_EOF | BEV_EVENT_ERROR)) {
+        side->ended = true;
+        side->n_ended++;
+    }
     note(side, word);
 }
 
@@ -279,6 +282,7 @@ void bev_pair_reopen(struct bev_pair *pair, int options)
     make_all_below(pair, options);
     pair->client.log[0] = pair->server.log[0] = '\0';
     pair->client.ended = pair->server.ended = false;
+    pair->client.n_ended = pair->server.n_ended = 0;
     open_side(pair, &pair->client, EVTLS_CLIENT, options);
     open_side(pair, &pair->server, EVTLS_SERVER, options);
     support_require(pair->plain ||

@@ -27,6 +27,7 @@ struct bev_side {
     unsigned n_sessions;
     unsigned n_write;    /* write callbacks */
     bool ended;          /* a terminal event came */
+    unsigned n_ended;    /* how many came */
     const char *free_at; /* the word at which the callback frees the bufferevent, or NULL */
     int fd;
     struct bufferevent *below; /* of a filter; the filter's, unless keep_below */
