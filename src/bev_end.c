@@ -244,6 +244,10 @@ static void become_plain(struct evtls_bev *conn)
 static void go_on_closing(struct evtls_bev *conn)
 {
     if (is_open(conn) && all_sent(conn)) {
+        if (conn->under && !conn->under->owned) {
+            bufferevent_free(conn->bev); /* what follows below is the program's to read */
+            return;
+        }
         conn->phase = EVTLS_BEV_DRAINING;
         conn->failing_bytes = 0;
     }

@@ -386,6 +386,43 @@ START_TEST(filter__plaintext_below_leaves_first)
 }
 END_TEST
 
+static bool has_text(struct bufferevent *bev, const char *text)
+{
+    return evbuffer_search(bufferevent_get_input(bev), text, strlen(text), NULL).pos >= 0;
+}
+
+/* What comes behind TLS on a bufferevent that stays the program's is not discarded. */
+START_TEST(filter__close_leaves_what_follows_below)
+{
+    struct bufferevent *bev;
+
+    pair.keep_below = true;
+    open_run(_i + BEV_PAIR_N_OPTIONS);
+    bev_pair_connect(&pair);
+    for (int i = 0; i < 2; i++) {
+        struct bev_side *side = i ? &pair.client : &pair.server;
+
+        write_pattern(side->bev, 3000);
+        bev = side->bev;
+        side->bev = NULL;
+        evtls_bufferevent_close(bev, NULL);
+    }
+    for (int i = 0; i < 200 && evtls_event_base_get_num_closing(pair.base) > 0; i++) {
+        event_base_loop(pair.base, EVLOOP_ONCE);
+    }
+    ck_assert_uint_eq(evtls_event_base_get_num_closing(pair.base), 0);
+    bufferevent_enable(pair.client.below, EV_READ);
+    bufferevent_write(pair.server.below, "open", 4);
+    /* Records that were not read any more stand before it. */
+    for (int i = 0; i < 200 && !has_text(pair.client.below, "open"); i++) {
+        event_base_loop(pair.base, EVLOOP_ONCE);
+    }
+    ck_assert(has_text(pair.client.below, "open"));
+    bufferevent_free(pair.client.below);
+    bufferevent_free(pair.server.below);
+}
+END_TEST
+
 /* ---- Refusals ------------------------------------------------------------------------------ */
 
 START_TEST(filter__refuses_with_nothing_changed)
@@ -515,6 +552,8 @@ static Suite *filter_suite(void)
     tcase_add_loop_test(tcase, filter__output_is_empty_only_when_below_is, 0, N_RUNS);
     tcase_add_test(tcase, filter__plaintext_below_leaves_first);
     tcase_add_test(tcase, filter__refuses_with_nothing_changed);
+    tcase_add_loop_test(tcase, filter__close_leaves_what_follows_below, 0,
+                        N_RUNS - BEV_PAIR_N_OPTIONS);
     tcase_add_loop_test(tcase, filter__unwrap_gives_the_one_below, 0, N_RUNS - BEV_PAIR_N_OPTIONS);
     tcase_add_loop_test(tcase, filter__setfd_goes_below, 0, BEV_PAIR_N_OPTIONS);
     suite_add_tcase(suite, tcase);
