@@ -176,7 +176,6 @@ struct evtls_bev {
     short error_what;     /* BEV_EVENT_* of the terminal event */
     int write_errno;      /* of a failed send, while reading outlives it */
     size_t failing_bytes; /* discarded so far while FAILING or DRAINING */
-    size_t protected_bytes;
     size_t plain_owed; /* while STARTING: bytes of the output that leave in plaintext */
     unsigned generation; /* of the descriptor: what is told of an older one is dropped */
 
@@ -301,7 +300,7 @@ void evtls_filter_set_waiting_fd(struct evtls_bev *conn);
 
 /*
  * The end of an unwrap: what came out of TLS goes in front of what is below and not TLS any more.
- * Returns the bufferevent below, which is the program's again.
+ * Returns the bufferevent below, which is the program's again, or NULL without memory.
  */
 struct bufferevent *evtls_filter_unwrap(struct evtls_bev *conn);
 

@@ -35,11 +35,12 @@ static void end(struct evtls_bev *conn)
 
 /*
  * Raises the error that the engine keeps. An end of file that was told before is followed by an
- * error only where something of the program's is still owed.
+ * error only where something of the program's is still owed, or an unwrap's callback.
  */
 static void raise_error(struct evtls_bev *conn, short what)
 {
-    bool owed = evbuffer_get_length(conn->bev->output) > 0;
+    bool owed = evbuffer_get_length(conn->bev->output) > 0 ||
+                conn->ending == EVTLS_BEV_END_UNWRAP;
 
     end(conn);
     if (conn->ending == EVTLS_BEV_END_CLOSE) {
@@ -228,15 +229,14 @@ static bool is_open(const struct evtls_bev *conn)
     return conn->phase == EVTLS_BEV_OPEN || (conn->phase == EVTLS_BEV_PLAIN && !conn->connecting);
 }
 
+/* Nothing can be written before the program knows that it would leave in clear. */
 static void become_plain(struct evtls_bev *conn)
 {
     evtls_bev_stop_timer(conn);
-    evbuffer_unfreeze(conn->bev->output, 0);
     conn->phase = EVTLS_BEV_PLAIN;
     conn->ending = EVTLS_BEV_NO_END;
     conn->read_ended = false;
     conn->told_end = false; /* that was the end of TLS */
-    conn->protected_bytes = evbuffer_get_length(conn->bev->input);
     conn->tell |= EVTLS_BEV_TELL_UNWRAPPED;
     conn->read_again = true;
 }
@@ -459,6 +459,7 @@ void evtls_bufferevent_close(struct bufferevent *bev, const struct timeval *ling
     }
     bufferevent_setcb(bev, NULL, NULL, NULL, NULL);
     memset(&conn->cb, 0, sizeof(conn->cb));
+    conn->tell = 0;
     conn->counted = true;
     evtls_base_count_closing(conn->shared, 1);
     evtls_bev_stop_timer(conn);

@@ -217,7 +217,9 @@ struct bufferevent *evtls_filter_unwrap(struct evtls_bev *conn)
     struct bufferevent *below = conn->under->bev;
 
     if (conn->in.len > 0) {
-        evbuffer_prepend(below->input, conn->in.data, conn->in.len);
+        if (evbuffer_prepend(below->input, conn->in.data, conn->in.len) != 0) {
+            return NULL;
+        }
         conn->in.len = 0;
     }
     evbuffer_unfreeze(conn->bev->input, 0);

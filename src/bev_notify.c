@@ -130,22 +130,40 @@ static void tell_error(struct evtls_bev *conn)
     }
 }
 
+/* What can be written now leaves in clear. */
+static struct bufferevent *unwrap(struct evtls_bev *conn)
+{
+    struct bufferevent *plain = conn->bev;
+
+    if (conn->under) {
+        plain = evtls_filter_unwrap(conn);
+        if (plain) {
+            bufferevent_free(conn->bev);
+        } else {
+            evtls_bev_fail(conn, EVTLS_ERR_NOMEM, "out of memory",
+                           BEV_EVENT_READING | BEV_EVENT_ERROR);
+            conn->tell &= ~(unsigned)EVTLS_BEV_TELL_ERROR; /* the callback says it */
+        }
+    } else if (conn->ending == EVTLS_BEV_NO_END) {
+        evbuffer_unfreeze(conn->bev->output, 0);
+    }
+    return plain;
+}
+
 static void tell_unwrapped(struct evtls_bev *conn)
 {
     evtls_unwrap_cb cb = conn->unwrap_cb;
     void *arg = conn->unwrap_arg;
-    const struct evtls_error *err =
-        conn->phase == EVTLS_BEV_PLAIN ? NULL : evtls_engine_get_error(conn->engine);
-
-    struct bufferevent *plain = conn->bev;
-    size_t protected_bytes = conn->protected_bytes;
+    /* Since the end of TLS nothing was added to the input, but something may have been read. */
+    size_t protected_bytes = evbuffer_get_length(conn->bev->input);
+    struct bufferevent *plain = conn->phase == EVTLS_BEV_PLAIN ? unwrap(conn) : NULL;
+    const struct evtls_error *err = NULL;
 
     conn->unwrap_cb = NULL;
-    if (err) {
+    if (!plain) {
+        plain = conn->bev;
+        err = evtls_engine_get_error(conn->engine);
         bufferevent_disable(conn->bev, EV_READ | EV_WRITE);
-    } else if (conn->under) {
-        plain = evtls_filter_unwrap(conn);
-        bufferevent_free(conn->bev);
     }
     let_go(conn);
     cb(plain, protected_bytes, err, arg);

@@ -378,6 +378,10 @@ check_tests += tests/test_trust_system
 tests_test_trust_system_CPPFLAGS = $(test_cppflags)
 tests_test_trust_system_LDADD = $(test_ldadd)
 
+check_tests += tests/test_unwrap
+tests_test_unwrap_CPPFLAGS = $(test_cppflags)
+tests_test_unwrap_LDADD = $(test_ldadd)
+
 check_tests += tests/test_verify_names
 tests_test_verify_names_CPPFLAGS = $(test_cppflags)
 tests_test_verify_names_LDADD = $(test_ldadd)
