@@ -489,6 +489,7 @@ interop_scripts = \
 	tests/interop/openssl-server \
 	tests/interop/python-client \
 	tests/interop/python-server \
+	tests/interop/starttls \
 	tests/interop/stunnel-client \
 	tests/interop/stunnel-server \
 	tests/interop/wget
