@@ -381,7 +381,8 @@ void evtls_bev_flush(struct evtls_bev *conn)
 void evtls_bev_send_later(struct evtls_bev *conn)
 {
     bool wanted = evtls_bev_get_unsent(conn) > 0 || conn->write_asked ||
-                  conn->ending != EVTLS_BEV_NO_END || evbuffer_get_length(conn->bev->output) > 0;
+                  conn->ending != EVTLS_BEV_NO_END || conn->phase == EVTLS_BEV_FAILING ||
+                  evbuffer_get_length(conn->bev->output) > 0;
 
     if (!conn->tell) {
         evtls_bev_flush(conn);
