@@ -37,7 +37,7 @@ static ssize_t filter_receive(struct evtls_bev *conn, unsigned char *buf, size_t
         return 0;
     }
     errno = EAGAIN;
-    if (under->failed) {
+    if (under->read_failed) {
         errno = under->sys_errno ? under->sys_errno : EIO;
     }
     return -1;
@@ -118,7 +118,7 @@ static void filter_watch(struct evtls_bev *conn, enum evtls_bev_reading reading,
 
 static bool has_input(const struct evtls_under *under)
 {
-    return evbuffer_get_length(under->bev->input) > 0 || under->ended || under->failed;
+    return evbuffer_get_length(under->bev->input) > 0 || under->ended || under->read_failed;
 }
 
 void evtls_filter_apply(struct evtls_bev *conn)
@@ -129,7 +129,7 @@ void evtls_filter_apply(struct evtls_bev *conn)
     if (under->state != EVTLS_UNDER_USED) {
         return;
     }
-    evtls_under_set_reading(under, reading && !under->ended && !under->failed);
+    evtls_under_set_reading(under, reading && !under->ended && !under->read_failed);
     if (conn->phase != EVTLS_BEV_DEAD && reading && has_input(under)) {
         conn->read_again = true;
         evtls_bev_queue(conn);
@@ -248,7 +248,7 @@ static int give_fd(struct evtls_bev *conn, evutil_socket_t fd)
     }
     evbuffer_drain(under->bev->input, SIZE_MAX);
     evbuffer_drain(under->bev->output, SIZE_MAX);
-    under->ended = under->failed = false;
+    under->ended = under->failed = under->read_failed = false;
     under->sys_errno = 0;
     under->timeouts = 0;
     /* libevent has disabled what met the old one's end. */

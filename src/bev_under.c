@@ -46,6 +46,9 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
 
     bufferevent_lock(bev);
     if (what & BEV_EVENT_ERROR) {
+        /* A peer that sent and left: what it sent is still to be read, where the socket is one. */
+        under->read_failed = under->read_failed || !(what & BEV_EVENT_WRITING) ||
+                             !evtls_bev_is_libevents_socket(bev);
         under->failed = true;
         under->sys_errno = sys_errno;
     } else if (what & BEV_EVENT_EOF) {

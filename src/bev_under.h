@@ -43,6 +43,7 @@ struct evtls_under {
     /* Written by its callbacks, under its lock. */
     bool ended; /* end of file */
     bool failed;
+    bool read_failed; /* nothing can be read any more: false where only writing failed */
     int sys_errno;  /* of that moment, or 0 */
     short timeouts; /* BEV_EVENT_READING, _WRITING: of its own timers */
 
