@@ -301,6 +301,14 @@ check_tests += tests/test_hostile_bytes
 tests_test_hostile_bytes_CPPFLAGS = $(test_cppflags)
 tests_test_hostile_bytes_LDADD = $(test_ldadd)
 
+check_tests += tests/test_hostile_end
+tests_test_hostile_end_CPPFLAGS = $(test_cppflags)
+tests_test_hostile_end_LDADD = $(test_ldadd)
+
+check_tests += tests/test_hostile_peer
+tests_test_hostile_peer_CPPFLAGS = $(test_cppflags)
+tests_test_hostile_peer_LDADD = $(test_ldadd)
+
 check_tests += tests/test_hostname
 tests_test_hostname_CPPFLAGS = $(test_cppflags)
 tests_test_hostname_LDADD = $(test_ldadd)

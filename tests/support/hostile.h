@@ -48,6 +48,7 @@ struct hostile_row {
     void (*play)(struct hostile *h);
     const char *log;          /* but for "read" and "write" */
     enum evtls_status status; /* EVTLS_OK: the connection is open at the end */
+    bool or_truncated;        /* EVTLS_ERR_TRUNCATED will do as well */
     int alert;
     const char *message;                /* a part of it, or NULL */
     enum evtls_role role;               /* of the side under test; 0: server */
@@ -57,6 +58,7 @@ struct hostile_row {
     size_t len;
     size_t step;       /* of play */
     bool reset;        /* a reset for the other side is right */
+    bool late;         /* the row makes the side under test itself, over h->side.below */
     unsigned not_over; /* 1 << HOSTILE_PAIR ...: does not apply there */
     const char *got;   /* all that was read, or NULL */
 };
@@ -72,7 +74,7 @@ struct hostile {
     struct bufferevent *raw;   /* the other side; NULL once it is gone */
     struct evbuffer *received; /* of it, also what the peer was fed */
     bool stubborn;             /* it leaves its end open when ours is closed */
-    bool finished; /* it has ended its direction because ours was */
+    bool finished;             /* it has ended its direction because ours was */
     bool raw_eof;
     int raw_errno; /* of its failure */
     int raw_sock;  /* its descriptor, or -1 */
@@ -116,6 +118,9 @@ void hostile_peer(struct hostile *h, const struct peer_options *options);
 void hostile_connect(struct hostile *h, const struct peer_options *options);
 void hostile_flush_peer(struct hostile *h);
 
+/* All that stands in its output, and a reset right behind it. */
+void hostile_flush_peer_and_reset(struct hostile *h);
+
 /* The same with a peer whose records are made by hand from then on. */
 void hostile_connect_sealed(struct hostile *h, int version);
 
@@ -129,6 +134,9 @@ void hostile_wait_end(struct hostile *h);
 
 /* Both directions work. */
 void hostile_expect_alive(struct hostile *h);
+
+/* Makes the side under test where the row is late. */
+void hostile_make_side(struct hostile *h);
 
 /* Another connection over the same carrier with the same context, in place of the ended one. */
 void hostile_again(struct hostile *h);
