@@ -123,18 +123,55 @@ static int open_folders(struct vhosts *vhosts)
 
 /* ---- Connections ------------------------------------------------------------------------ */
 
+/* Who is at the other end, noted while that can be asked: who failed may be gone by then. */
+struct peer {
+    struct event *note;
+    char name[SAMPLE_ADDRESS_SIZE];
+};
+
+static void free_peer(void *arg)
+{
+    struct peer *peer = arg;
+
+    event_free(peer->note);
+    free(peer);
+}
+
+static void note_peer(evutil_socket_t fd, short what, void *bev)
+{
+    struct peer *peer = evtls_engine_get_user_data(evtls_bufferevent_get_engine(bev));
+
+    sample_format_peer(peer->name, bufferevent_getfd(bev));
+}
+
+/* evhttp gives the bufferevent its descriptor as soon as it has it. */
+static void note_peer_soon(struct event_base *base, struct bufferevent *bev)
+{
+    struct evtls_engine *engine = evtls_bufferevent_get_engine(bev);
+    struct peer *peer = engine != NULL ? calloc(1, sizeof(*peer)) : NULL;
+
+    if (peer == NULL)
+        return;
+    strcpy(peer->name, "-");
+    peer->note = event_new(base, -1, 0, note_peer, bev);
+    if (peer->note == NULL) {
+        free(peer);
+        return;
+    }
+    event_active(peer->note, EV_TIMEOUT, 0);
+    evtls_engine_set_user_data(engine, peer, free_peer);
+}
+
 /* A client that goes away without close_notify after a reply is no news; the rest is. */
 static void log_failure(struct bufferevent *bev, const struct evtls_error *err, void *arg)
 {
     struct evtls_engine *engine = evtls_bufferevent_get_engine(bev);
-    const char *known = evtls_engine_get_user_data(engine);
-    char peer[SAMPLE_ADDRESS_SIZE];
+    const struct peer *peer = evtls_engine_get_user_data(engine);
 
     if (evtls_engine_is_handshake_done(engine) &&
         (err->status == EVTLS_ERR_TRUNCATED || err->status == EVTLS_ERR_IO))
         return;
-    sample_log(STDERR_FILENO, "%s: %s",
-               known ? known : sample_format_peer(peer, bufferevent_getfd(bev)), err->message);
+    sample_log(STDERR_FILENO, "%s: %s", peer ? peer->name : "-", err->message);
 }
 
 /* What evhttp_set_bevcb gets: evtls_evhttp_bevcb, and a line for each connection that fails. */
@@ -143,8 +180,10 @@ static struct bufferevent *make_connection(struct event_base *base, void *ctx)
     static const struct evtls_callbacks callbacks = {.error = log_failure};
     struct bufferevent *bev = evtls_evhttp_bevcb(base, ctx);
 
-    if (bev != NULL)
+    if (bev != NULL) {
         evtls_bufferevent_setcb(bev, &callbacks, NULL);
+        note_peer_soon(base, bev);
+    }
     return bev;
 }
 

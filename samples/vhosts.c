@@ -185,22 +185,11 @@ static void free_table(void *arg)
     free(table);
 }
 
-/* A connection that failed may have no peer any more when that is to be logged. */
-static void remember_peer(struct evtls_engine *engine)
-{
-    char peer[SAMPLE_ADDRESS_SIZE];
-    struct bufferevent *bev = evtls_engine_get_bufferevent(engine);
-
-    sample_format_peer(peer, bufferevent_getfd(bev));
-    evtls_engine_set_user_data(engine, strdup(peer), free);
-}
-
 static int choose_context(struct evtls_engine *engine, const char *name,
                           struct evtls_context *initial, void *arg)
 {
     const struct table *table = arg;
 
-    remember_peer(engine);
     for (size_t i = 0; name != NULL && i < table->n; i++)
         if (strcmp(table->rows[i].name, name) == 0)
             return evtls_engine_set_context(engine, table->rows[i].ctx, NULL);
