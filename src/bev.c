@@ -183,7 +183,7 @@ void evtls_bev_begin(struct evtls_bev *conn)
         evtls_bev_start_deadline(conn);
     }
     conn->phase = EVTLS_BEV_HANDSHAKE;
-    if (conn->role == EVTLS_CLIENT) {
+    if (conn->role == EVTLS_CLIENT || conn->in.len > 0) {
         evtls_bev_queue(conn);
     }
     evtls_bev_settle(conn);
@@ -505,6 +505,7 @@ struct bufferevent *evtls_bufferevent_filter_new(struct bufferevent *underlying,
 {
     struct event_base *base = underlying ? bufferevent_get_base(underlying) : NULL;
     struct evtls_bev *conn;
+    evutil_socket_t fd;
 
     if (!base) {
         evtls_error_set(err, EVTLS_ERR_USAGE,
@@ -518,9 +519,10 @@ struct bufferevent *evtls_bufferevent_filter_new(struct bufferevent *underlying,
     if (!conn) {
         return NULL;
     }
+    fd = bufferevent_getfd(underlying); /* its lock is taken before the filter's */
     bufferevent_lock(conn->bev);
     evtls_bev_socket_attach(conn, -1, bufferevent_get_priority(conn->bev));
-    conn->under_fd = bufferevent_getfd(underlying);
+    conn->under_fd = fd;
     evtls_bev_begin(conn);
     evtls_bev_queue(conn); /* what is below is set going from the loop */
     bufferevent_unlock(conn->bev);

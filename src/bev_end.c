@@ -39,8 +39,7 @@ static void end(struct evtls_bev *conn)
  */
 static void raise_error(struct evtls_bev *conn, short what)
 {
-    bool owed = evbuffer_get_length(conn->bev->output) > 0 ||
-                conn->ending == EVTLS_BEV_END_UNWRAP;
+    bool owed = evbuffer_get_length(conn->bev->output) > 0 || conn->ending == EVTLS_BEV_END_UNWRAP;
 
     end(conn);
     if (conn->ending == EVTLS_BEV_END_CLOSE) {
@@ -141,8 +140,8 @@ static bool owes_an_end(const struct evtls_bev *conn)
         return false;
     }
     return evtls_bev_get_unsent(conn) > 0 ||
-           (!conn->in.fd_end && evtls_error_get_status(evtls_engine_get_error(conn->engine)) ==
-                                    EVTLS_ERR_PROTOCOL);
+           (!conn->in.fd_end &&
+            evtls_error_get_status(evtls_engine_get_error(conn->engine)) == EVTLS_ERR_PROTOCOL);
 }
 
 void evtls_bev_engine_failed(struct evtls_bev *conn, short what)
@@ -168,7 +167,10 @@ void evtls_bev_engine_failed(struct evtls_bev *conn, short what)
 
 bool evtls_bev_reads_on(const struct evtls_bev *conn)
 {
-    return conn->phase == EVTLS_BEV_HANDSHAKE || conn->phase == EVTLS_BEV_STARTING ||
+    if (conn->phase == EVTLS_BEV_STARTING) {
+        return false; /* not before TLS has begun */
+    }
+    return conn->phase == EVTLS_BEV_HANDSHAKE ||
            ((conn->bev->enabled & EV_READ) && !conn->read_ended);
 }
 

@@ -247,18 +247,22 @@ START_TEST(start__unread_input_refuses)
 }
 END_TEST
 
-/* A PROXY line and the ClientHello in one segment; the client is an evtls one behind a relay. */
+/*
+ * A PROXY line and the ClientHello in one segment; the client is an evtls one behind a relay. The
+ * second time something is still owed in plaintext.
+ */
 START_TEST(start__input_may_be_ciphertext)
 {
     unsigned char hello[4096];
     struct evbuffer *input;
+    int option = _i % BEV_PAIR_N_OPTIONS, fd = open_server(option), relay[2];
+    bool owes = _i >= BEV_PAIR_N_OPTIONS;
     ssize_t n;
-    int fd = open_server(_i), relay[2];
 
     ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, relay), 0);
     pair.client.bev =
         evtls_bufferevent_socket_new(pair.base, relay[0], pair.client.ctx, EVTLS_CLIENT,
-                                     BEV_OPT_CLOSE_ON_FREE | bev_pair_options[_i], NULL);
+                                     BEV_OPT_CLOSE_ON_FREE | bev_pair_options[option], NULL);
     bev_pair_listen(&pair.client);
     evtls_engine_set_server_hostname(evtls_bufferevent_get_engine(pair.client.bev), "localhost",
                                      NULL);
@@ -273,8 +277,15 @@ START_TEST(start__input_may_be_ciphertext)
     input = bufferevent_get_input(pair.server.bev);
     ck_assert_uint_eq(evbuffer_get_length(input), (size_t)n + 8);
     evbuffer_drain(input, 8);
+    if (owes) {
+        bufferevent_write(pair.server.bev, "ok", 2);
+    }
     start_server(EVTLS_INPUT_IS_CIPHERTEXT);
     ck_assert_uint_eq(evbuffer_get_length(input), 0);
+    if (owes) {
+        turn(1);
+        ck_assert_int_eq(recv(fd, hello, 2, 0), 2);
+    }
     while (!strstr(pair.server.log, "connected") || !strstr(pair.client.log, "connected")) {
         turn(1);
         n = recv(fd, hello, sizeof(hello), 0);
@@ -341,6 +352,21 @@ START_TEST(start__time_limit_counts_from_the_call)
     bev_pair_wait(&pair, &pair.server, "failed timeouterror");
     ck_assert_int_eq(pair.server.error.status, EVTLS_ERR_TIMEOUT);
     close(pair.client.fd);
+}
+END_TEST
+
+/* Found out when it happens, not when the time limit ends. */
+START_TEST(start__peer_that_goes_before_the_plaintext_is_out_is_told)
+{
+    static const char zeros[4000000];
+    int fd = open_server(_i);
+
+    bufferevent_write(pair.server.bev, zeros, sizeof(zeros));
+    start_server(0);
+    turn(5);
+    close(fd);
+    bev_pair_wait(&pair, &pair.server, "failed werror");
+    ck_assert_int_eq(pair.server.error.status, EVTLS_ERR_IO);
 }
 END_TEST
 
@@ -453,18 +479,20 @@ static Suite *start_suite(void)
     TCase *tcase = tcase_create("start_tls");
 
     tcase_add_checked_fixture(tcase, setup, teardown);
-    tcase_set_timeout(tcase, 20);
+    tcase_set_timeout(tcase, 5);
     tcase_add_loop_test(tcase, plain__carries_as_it_is, 0, BEV_PAIR_N_OPTIONS);
     tcase_add_loop_test(tcase, plain__connects_and_says_so, 0, BEV_PAIR_N_OPTIONS);
     tcase_add_loop_test(tcase, plain__close_and_shutdown_send_everything, 0, BEV_PAIR_N_OPTIONS);
     tcase_add_loop_test(tcase, start__what_was_written_leaves_first_and_in_clear, 0,
                         BEV_PAIR_N_OPTIONS);
     tcase_add_loop_test(tcase, start__unread_input_refuses, 0, BEV_PAIR_N_OPTIONS);
-    tcase_add_loop_test(tcase, start__input_may_be_ciphertext, 0, BEV_PAIR_N_OPTIONS);
+    tcase_add_loop_test(tcase, start__input_may_be_ciphertext, 0, 2 * BEV_PAIR_N_OPTIONS);
     tcase_add_loop_test(tcase, start__then_all_is_as_with_tls_from_the_start, 0,
                         BEV_PAIR_N_OPTIONS);
     tcase_add_test(tcase, start__refuses_with_nothing_changed);
     tcase_add_loop_test(tcase, start__time_limit_counts_from_the_call, 0, BEV_PAIR_N_OPTIONS);
+    tcase_add_loop_test(tcase, start__peer_that_goes_before_the_plaintext_is_out_is_told, 0,
+                        BEV_PAIR_N_OPTIONS);
     tcase_add_loop_test(tcase, start__a_new_descriptor_begins_with_tls, 0, BEV_PAIR_N_OPTIONS);
     tcase_add_loop_test(tcase, start__up_down_and_up_again, 0, BEV_PAIR_N_OPTIONS);
     tcase_add_loop_test(tcase, start__nothing_is_lost_behind_a_close_notify, 0, BEV_PAIR_N_OPTIONS);
