@@ -288,6 +288,9 @@ void evtls_bev_socket_attach(struct evtls_bev *conn, evutil_socket_t fd, int pri
 
 extern const struct evtls_bev_transport evtls_bev_filter;
 
+/* True where the lock of what is below is held, or there is none to wait for. */
+bool evtls_filter_may_touch(const struct evtls_bev *conn);
+
 /* What happened below: in from there, out to there. */
 void evtls_filter_pump(struct evtls_bev *conn);
 

@@ -12,6 +12,11 @@
 
 #include "bev_under.h"
 
+bool evtls_filter_may_touch(const struct evtls_bev *conn)
+{
+    return conn->inside || !(conn->options & BEV_OPT_THREADSAFE);
+}
+
 /* ---- Bytes -------------------------------------------------------------------------------- */
 
 /* The bytes are used where they lie: nothing is added below meanwhile. */
@@ -191,14 +196,13 @@ static bool filter_can_farewell(const struct evtls_bev *conn)
     return conn->under->state == EVTLS_UNDER_USED;
 }
 
-/* True where the underlying one's lock is held, or there is none to wait for. */
-static bool may_touch_now(const struct evtls_bev *conn)
-{
-    return conn->inside || !(conn->options & BEV_OPT_THREADSAFE);
-}
-
+/*
+ * A close_notify that was said may stand in the output below still, after a shutdown that did not
+ * wait: it counts as said, as one that a socket has taken.
+ */
 static void filter_release(struct evtls_bev *conn, bool say_last)
 {
+    bool said = conn->close_sent && conn->fork_count == evtls_bev_get_fork_count();
     struct evbuffer *last = NULL;
     size_t rest = conn->out.len - conn->out.off;
 
@@ -209,7 +213,7 @@ static void filter_release(struct evtls_bev *conn, bool say_last)
             last = NULL;
         }
     }
-    evtls_under_leave(conn->under, last, say_last, may_touch_now(conn));
+    evtls_under_leave(conn->under, last, say_last || said, evtls_filter_may_touch(conn));
 }
 
 struct bufferevent *evtls_filter_unwrap(struct evtls_bev *conn)
@@ -260,7 +264,7 @@ static int give_fd(struct evtls_bev *conn, evutil_socket_t fd)
 
 int evtls_filter_set_fd(struct evtls_bev *conn, evutil_socket_t fd)
 {
-    bool now = may_touch_now(conn);
+    bool now = evtls_filter_may_touch(conn);
 
     if (fd >= 0 && now && give_fd(conn, fd) != 0) {
         return -1;
@@ -295,7 +299,7 @@ static evutil_socket_t filter_get_fd(const struct evtls_bev *conn)
     if (conn->phase == EVTLS_BEV_NO_FD && !conn->fd_waits) {
         return -1;
     }
-    return may_touch_now(conn) ? bufferevent_getfd(conn->under->bev) : conn->under_fd;
+    return evtls_filter_may_touch(conn) ? bufferevent_getfd(conn->under->bev) : conn->under_fd;
 }
 
 const struct evtls_bev_transport evtls_bev_filter = {

@@ -357,6 +357,10 @@ void evtls_bev_flush(struct evtls_bev *conn)
     if (evtls_engine_is_busy(conn->engine) || conn->flushing) {
         return;
     }
+    if (conn->under && !evtls_filter_may_touch(conn)) {
+        evtls_bev_queue(conn);
+        return;
+    }
     tell_write_asked(conn);
     if (conn->write_errno) {
         if (conn->phase == EVTLS_BEV_OPEN && !evtls_bev_reads_on(conn)) {
