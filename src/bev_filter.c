@@ -134,6 +134,11 @@ void evtls_filter_apply(struct evtls_bev *conn)
     if (under->state != EVTLS_UNDER_USED) {
         return;
     }
+    event_priority_set(&under->pump, bufferevent_get_priority(conn->bev));
+    if (under->write_stopped && evtls_bev_may_write(conn)) {
+        under->write_stopped = false;
+        bufferevent_enable(under->bev, EV_WRITE);
+    }
     evtls_under_set_reading(under, reading && !under->ended && !under->read_failed);
     if (conn->phase != EVTLS_BEV_DEAD && reading && has_input(under)) {
         conn->read_again = true;
@@ -152,6 +157,9 @@ static void pass_timeouts(struct evtls_bev *conn)
     if (directions & BEV_EVENT_READING) {
         bufferevent_disable(conn->bev, EV_READ);
         bufferevent_trigger_event(conn->bev, BEV_EVENT_TIMEOUT | BEV_EVENT_READING, 0);
+    }
+    if (directions & BEV_EVENT_WRITING) {
+        conn->under->write_stopped = true; /* libevent has disabled it */
     }
     if ((directions & BEV_EVENT_WRITING) && conn->phase != EVTLS_BEV_DEAD) {
         bufferevent_disable(conn->bev, EV_WRITE);
@@ -242,7 +250,18 @@ struct bufferevent *evtls_filter_unwrap(struct evtls_bev *conn)
 
 /* ---- The descriptor ----------------------------------------------------------------------- */
 
-/* Another connection below: what stands in the buffers is of the old one. */
+/* What stands in the buffers is of the old connection, also where a filter of libevent's has put
+ * it further down. */
+static void drop_old_bytes(struct bufferevent *bev)
+{
+    while (bev) {
+        evbuffer_drain(bev->input, SIZE_MAX);
+        evbuffer_drain(bev->output, SIZE_MAX);
+        bev = evtls_bufferevent_get_engine(bev) ? NULL : bufferevent_get_underlying(bev);
+    }
+}
+
+/* Another connection below. */
 static int give_fd(struct evtls_bev *conn, evutil_socket_t fd)
 {
     struct evtls_under *under = conn->under;
@@ -250,8 +269,7 @@ static int give_fd(struct evtls_bev *conn, evutil_socket_t fd)
     if (bufferevent_setfd(under->bev, -1) != 0) {
         return -1;
     }
-    evbuffer_drain(under->bev->input, SIZE_MAX);
-    evbuffer_drain(under->bev->output, SIZE_MAX);
+    drop_old_bytes(under->bev);
     under->ended = under->failed = under->read_failed = false;
     under->sys_errno = 0;
     under->timeouts = 0;

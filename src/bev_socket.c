@@ -58,11 +58,13 @@ void evtls_bev_socket_attach(struct evtls_bev *conn, evutil_socket_t fd, int pri
 {
     int on = 1;
 
+    if (fd >= 0) {
+        evutil_make_socket_nonblocking(fd); /* first: libevent's debug mode looks at it */
+    }
     assign_events(conn, fd, priority);
     if (fd < 0) {
         return;
     }
-    evutil_make_socket_nonblocking(fd);
     /* Records go out a loop turn at a time; Nagle's delay would only hold the last one back. */
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     remember_identity(conn, fd);

@@ -185,8 +185,8 @@ static void try_to_send(struct evtls_under *under)
     }
 }
 
-/* Goes on leaving. Its lock is held. */
-static void go_on(struct evtls_under *under)
+/* Goes on leaving; late: without waiting. Its lock is held. */
+static void go_on(struct evtls_under *under, bool late)
 {
     if (under->state == EVTLS_UNDER_LEAVING) {
         if (!has_our_callbacks(under)) {
@@ -200,7 +200,7 @@ static void go_on(struct evtls_under *under)
         }
         if (!under->owned) {
             evtls_under_give_back(under);
-        } else if (!under->owes || is_done(under)) {
+        } else if (!under->owes || late || is_done(under)) {
             finish(under);
         } else {
             under->state = EVTLS_UNDER_LINGERING;
@@ -244,7 +244,7 @@ static void go_on_unlocked(struct evtls_under *under, bool late)
     if (late && lingered) {
         finish(under);
     } else {
-        go_on(under);
+        go_on(under, late);
     }
     bufferevent_unlock(bev);
     if (lingered && under->state == EVTLS_UNDER_LEFT) {
@@ -319,13 +319,13 @@ struct evtls_under *evtls_under_new(struct bufferevent *bev, struct evtls_bev *c
     return under;
 }
 
-/* Where it was left to a loop that has ended, it goes on here. */
+/* Where it was left to a loop that has ended, it goes on here: nobody would end its waiting. */
 void evtls_under_drop(struct evtls_under *under)
 {
     if (under->state == EVTLS_UNDER_USED) {
         evtls_under_give_back(under); /* of a constructor that failed */
     } else if (under->state == EVTLS_UNDER_LEAVING) {
-        go_on_unlocked(under, false);
+        go_on_unlocked(under, true);
     }
     unref(under);
 }

@@ -47,7 +47,8 @@ struct evtls_under {
     int sys_errno;  /* of that moment, or 0 */
     short timeouts; /* BEV_EVENT_READING, _WRITING: of its own timers */
 
-    bool reading; /* EV_READ is enabled by us */
+    bool reading;       /* EV_READ is enabled by us */
+    bool write_stopped; /* EV_WRITE was disabled by its write timeout */
     struct evbuffer *last;
     struct evbuffer_cb_entry *output_cb;
 

@@ -152,9 +152,27 @@ void evtls_bev_drain_sent(struct evtls_bev *conn)
     }
 }
 
+/*
+ * What is given to a pair runs the callbacks of the other half's buffers: the program may free us,
+ * give us another descriptor or flush in them. So the bytes count as given before they are.
+ */
+static ssize_t send_rest(struct evtls_bev *conn, const struct iovec *rest)
+{
+    struct evtls_bev_out *out = &conn->out;
+    ssize_t n;
+
+    out->off += rest->iov_len;
+    n = conn->transport->send(conn, rest, 1);
+    if (n < (ssize_t)rest->iov_len) {
+        out->off -= rest->iov_len - (n > 0 ? (size_t)n : 0); /* a socket: nothing has happened */
+    }
+    return n;
+}
+
 bool evtls_bev_send(struct evtls_bev *conn)
 {
     struct evtls_bev_out *out = &conn->out;
+    unsigned generation = conn->generation;
 
     while (out->off < out->len) {
         struct iovec rest = {out->data + out->off, out->len - out->off};
@@ -163,7 +181,10 @@ bool evtls_bev_send(struct evtls_bev *conn)
         if (!evtls_bev_may_send(conn)) {
             break;
         }
-        n = conn->transport->send(conn, &rest, 1);
+        n = send_rest(conn, &rest);
+        if (conn->phase == EVTLS_BEV_DEAD || conn->generation != generation) {
+            return false;
+        }
         if (n < 0) {
             if (errno != EAGAIN && errno != EWOULDBLOCK) {
                 evtls_bev_send_failed(conn, errno);
@@ -172,7 +193,6 @@ bool evtls_bev_send(struct evtls_bev *conn)
             break;
         }
         conn->first_sent = true;
-        out->off += (size_t)n;
         evtls_bev_charge_write(conn, (size_t)n);
         evtls_bev_drain_sent(conn);
         if (conn->phase == EVTLS_BEV_DEAD) {

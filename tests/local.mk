@@ -297,6 +297,10 @@ check_tests += tests/test_filter
 tests_test_filter_CPPFLAGS = $(test_cppflags)
 tests_test_filter_LDADD = $(test_ldadd)
 
+check_tests += tests/test_filter_life
+tests_test_filter_life_CPPFLAGS = $(test_cppflags)
+tests_test_filter_life_LDADD = $(test_ldadd)
+
 check_tests += tests/test_filter_threads
 tests_test_filter_threads_CPPFLAGS = $(test_cppflags)
 tests_test_filter_threads_LDADD = $(test_ldadd)

@@ -479,7 +479,7 @@ static Suite *start_suite(void)
     TCase *tcase = tcase_create("start_tls");
 
     tcase_add_checked_fixture(tcase, setup, teardown);
-    tcase_set_timeout(tcase, 5);
+    tcase_set_timeout(tcase, 20);
     tcase_add_loop_test(tcase, plain__carries_as_it_is, 0, BEV_PAIR_N_OPTIONS);
     tcase_add_loop_test(tcase, plain__connects_and_says_so, 0, BEV_PAIR_N_OPTIONS);
     tcase_add_loop_test(tcase, plain__close_and_shutdown_send_everything, 0, BEV_PAIR_N_OPTIONS);

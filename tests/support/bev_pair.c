@@ -155,10 +155,10 @@ static int without_deferral(int options)
 
 static struct bufferevent *plain_socket(struct bev_pair *pair, int fd, int options)
 {
-    struct bufferevent *bev =
-        bufferevent_socket_new(pair->base, fd, BEV_OPT_CLOSE_ON_FREE | without_deferral(options));
+    struct bufferevent *bev;
 
-    evutil_make_socket_nonblocking(fd);
+    evutil_make_socket_nonblocking(fd); /* first: libevent's debug mode looks at it */
+    bev = bufferevent_socket_new(pair->base, fd, BEV_OPT_CLOSE_ON_FREE | without_deferral(options));
     support_require(bev);
     return bev;
 }
