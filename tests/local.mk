@@ -57,6 +57,7 @@ libevtls_testsupport_la_SOURCES = \
 	tests/support/hello.h \
 	tests/support/hostile.c \
 	tests/support/hostile.h \
+	tests/support/hostile_data.c \
 	tests/support/hosts.c \
 	tests/support/hosts.h \
 	tests/support/loop.c \
@@ -312,6 +313,10 @@ tests_test_hostile_bytes_LDADD = $(test_ldadd)
 check_tests += tests/test_hostile_end
 tests_test_hostile_end_CPPFLAGS = $(test_cppflags)
 tests_test_hostile_end_LDADD = $(test_ldadd)
+
+check_tests += tests/test_hostile_flow
+tests_test_hostile_flow_CPPFLAGS = $(test_cppflags)
+tests_test_hostile_flow_LDADD = $(test_ldadd)
 
 check_tests += tests/test_hostile_peer
 tests_test_hostile_peer_CPPFLAGS = $(test_cppflags)

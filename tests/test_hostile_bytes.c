@@ -227,6 +227,20 @@ static void play_with_hello(struct hostile *h)
     hostile_send(h, h->row->data, h->row->len);
 }
 
+/* Early data that we did not ask for is skipped, but not without end. */
+static void play_early_data(struct hostile *h)
+{
+    unsigned char record[5 + 1024] = {23, 3, 3, 4, 0};
+
+    hostile_send_hello(h, h->row->data);
+    for (size_t i = 0; i < h->row->len; i++) {
+        hostile_send(h, record, sizeof(record));
+    }
+    if (h->row->status == EVTLS_ERR_TIMEOUT) {
+        hostile_wait_end(h);
+    }
+}
+
 /* ---- Claims and floods --------------------------------------------------------------------- */
 
 static size_t largest_allocation;
@@ -440,6 +454,10 @@ static const struct hostile_row offers[] = {
      .data = &(struct hello){.tls12 = true, .fallback_scsv = true}},
     {"b28__early_data_which_is_off", play_hello_accepted, SLOW, .prepare = two_seconds,
      .data = EXTENSION(42, "")},
+    {"b28__early_data_is_skipped", play_early_data, SLOW, .prepare = two_seconds,
+     .data = EXTENSION(42, ""), .len = 8},
+    {"b28__early_data_without_end", play_early_data, REFUSED(HOSTILE_PROTECTED),
+     .data = EXTENSION(42, ""), .len = 40},
     {"b29__ticket_of_60_kb", play_hello_accepted, SLOW, .prepare = two_seconds,
      .data = &(struct hello){.tls12 = true,
                              .extensions = &(struct hello_extension){35, big, sizeof(big)},
@@ -489,9 +507,9 @@ static Suite *hostile_bytes_suite(void)
 {
     Suite *suite = suite_create("hostile_bytes");
 
-    tcase_add_loop_test(hostile_case(suite, "not_tls"), hostile__not_tls, 0, HOSTILE_RUNS(not_tls));
-    tcase_add_loop_test(hostile_case(suite, "hellos"), hostile__hellos, 0, HOSTILE_RUNS(hellos));
-    tcase_add_loop_test(hostile_case(suite, "offers"), hostile__offers, 0, HOSTILE_RUNS(offers));
+    hostile_add_rows(suite, "not_tls", hostile__not_tls, not_tls, COUNT(not_tls));
+    hostile_add_rows(suite, "hellos", hostile__hellos, hellos, COUNT(hellos));
+    hostile_add_rows(suite, "offers", hostile__offers, offers, COUNT(offers));
     return suite;
 }
 

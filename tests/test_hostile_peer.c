@@ -155,6 +155,30 @@ static void play_part_of_flight(struct hostile *h)
     }
 }
 
+/* The whole flight, and more than may come without an answer. */
+static void play_flight_and_junk(struct hostile *h)
+{
+    static const unsigned char junk[30000];
+
+    h->peer = peer_new(&(struct peer_options){.server = true, .ident = hostile_ident});
+    h->held = true;
+    hostile_settle(h);
+    peer_handshake(h->peer);
+    hostile_flush_peer(h);
+    hostile_send(h, junk, sizeof(junk));
+    hostile_wait_end(h);
+    peer_handshake(h->peer);
+}
+
+static void trust_another(struct hostile *h)
+{
+    const char *root = pki_cert_pem(pki_other_root(hostile_pki));
+
+    evtls_context_free(h->side.ctx);
+    h->side.ctx = evtls_context_new(EVTLS_PROTOCOL_TLS_CLIENT, NULL);
+    evtls_context_load_verify_locations_data(h->side.ctx, root, strlen(root), NULL);
+}
+
 static void play_connect(struct hostile *h)
 {
     hostile_connect(h, h->row->data);
@@ -357,6 +381,8 @@ static const struct hostile_row handshakes[] = {
     {"b26__client_without_the_protocol", play_connect, .log = refused, .status = EVTLS_ERR_ALERT,
      .alert = NONE, .message = "no_application_protocol", CLIENT, .prepare = one_protocol,
      .data = &(struct peer_options){.alpn = "http/1.1"}},
+    {"a12__refusal_reaches_a_server_that_sends_on", play_flight_and_junk, .log = refused,
+     .status = EVTLS_ERR_CERTIFICATE, .alert = 48, CLIENT, .prepare = trust_another},
     {"a19__the_chosen_context_asks_for_a_certificate_1_2", play_connect, .log = refused,
      .status = EVTLS_ERR_CERTIFICATE, .alert = 40, .prepare = strict_host,
      .data = &(struct peer_options){.sni = "a.test", .max_version = TLS1_2_VERSION}},
@@ -389,9 +415,8 @@ static Suite *hostile_peer_suite(void)
 {
     Suite *suite = suite_create("hostile_peer");
 
-    tcase_add_loop_test(hostile_case(suite, "behind"), hostile__behind, 0, HOSTILE_RUNS(behind));
-    tcase_add_loop_test(hostile_case(suite, "handshakes"), hostile__handshakes, 0,
-                        HOSTILE_RUNS(handshakes));
+    hostile_add_rows(suite, "behind", hostile__behind, behind, COUNT(behind));
+    hostile_add_rows(suite, "handshakes", hostile__handshakes, handshakes, COUNT(handshakes));
     return suite;
 }
 

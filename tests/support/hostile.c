@@ -23,6 +23,7 @@ struct pki_ident *hostile_ident;
 
 void hostile_set_up(void)
 {
+    hostile_fill_pattern();
     hostile_pki = pki_new();
     hostile_ident = pki_issue(hostile_pki, &(struct pki_spec){0});
     pki_chain_pem(hostile_ident);
@@ -453,7 +454,8 @@ static void check_outcome(struct hostile *h)
     get_log(h, log, sizeof(log));
     ck_assert_msg(strcmp(log, row->log) == 0, "%s: \"%s\", not \"%s\" (%s)", row->name, log,
                   row->log, err ? err->message : "");
-    ck_assert_uint_le(h->side.n_ended, 1);
+    /* Behind an end of file a failure is told where something is still owed. */
+    ck_assert_uint_le(h->side.n_ended, strstr(row->log, "reof failed") ? 2 : 1);
     ck_assert_msg(h->side.error.status == row->status ||
                       (row->or_truncated && h->side.error.status == EVTLS_ERR_TRUNCATED),
                   "%s: %s", row->name, evtls_status_name(h->side.error.status));
@@ -525,9 +527,6 @@ void hostile_run(const struct hostile_row *rows, int i)
                         .over = (enum hostile_over)(i % HOSTILE_OVER_N)};
     unsigned descriptors = fd_count();
 
-    if (h.row->not_over & (1U << h.over)) {
-        return;
-    }
     open_world(&h);
     h.row->play(&h);
     if (h.row->status != EVTLS_OK && h.side.bev) {
@@ -546,12 +545,17 @@ void hostile_run(const struct hostile_row *rows, int i)
     ck_assert_uint_eq(ERR_peek_error(), 0);
 }
 
-TCase *hostile_case(Suite *suite, const char *name)
+void hostile_add_rows(Suite *suite, const char *name, const TTest *test,
+                      const struct hostile_row *rows, size_t n)
 {
     TCase *tcase = tcase_create(name);
 
     tcase_add_unchecked_fixture(tcase, hostile_set_up, hostile_tear_down);
     tcase_set_timeout(tcase, 10);
+    for (int i = 0; i < (int)n * HOSTILE_OVER_N; i++) {
+        if (!(rows[i / HOSTILE_OVER_N].not_over & (1U << (i % HOSTILE_OVER_N)))) {
+            tcase_add_loop_test(tcase, test, i, i + 1);
+        }
+    }
     suite_add_tcase(suite, tcase);
-    return tcase;
 }

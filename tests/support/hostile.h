@@ -94,10 +94,10 @@ extern struct pki_ident *hostile_ident;
 
 /* Runs row i / HOSTILE_OVER_N over carrier i % HOSTILE_OVER_N. */
 void hostile_run(const struct hostile_row *rows, int i);
-#define HOSTILE_RUNS(rows) ((int)(COUNT(rows) * HOSTILE_OVER_N))
 
-/* A test case with a time limit in which rows run. */
-TCase *hostile_case(Suite *suite, const char *name);
+/* A test case that calls hostile_run for each row and each carrier that the row has. */
+void hostile_add_rows(Suite *suite, const char *name, const TTest *test,
+                      const struct hostile_row *rows, size_t n);
 
 /* ---- The other side ------------------------------------------------------------------------ */
 
@@ -143,5 +143,20 @@ void hostile_again(struct hostile *h);
 
 /* What the peer got as plaintext. */
 size_t hostile_peer_got(const struct hostile *h);
+
+/* ---- Data that is known --------------------------------------------------------------------- */
+
+#define HOSTILE_PATTERN_BYTES ((size_t)1 << 20)
+extern unsigned char hostile_pattern[HOSTILE_PATTERN_BYTES];
+void hostile_fill_pattern(void); /* hostile_set_up does it */
+
+/* len bytes of the pattern, over and over, for the output (without a copy); from the peer. */
+void hostile_write_pattern(struct hostile *h, size_t len);
+void hostile_peer_write_pattern(struct hostile *h, size_t len);
+
+/* Waits until the peer got, the side under test has read just len bytes of it. The side's are taken
+ * out. */
+void hostile_expect_at_peer(struct hostile *h, size_t len);
+void hostile_expect_at_side(struct hostile *h, size_t len);
 
 #endif
