@@ -67,6 +67,7 @@ static ssize_t filter_send(struct evtls_bev *conn, const struct iovec *iov, int 
 {
     struct evtls_under *under = conn->under;
     ssize_t total = 0;
+    int rc;
 
     if (under->failed) {
         errno = under->sys_errno ? under->sys_errno : EPIPE;
@@ -74,7 +75,10 @@ static ssize_t filter_send(struct evtls_bev *conn, const struct iovec *iov, int 
     }
     for (int i = 0; i < n; i++) {
         conn->out.in_flight += iov[i].iov_len; /* first: a pair moves it on at once */
-        if (evbuffer_add(under->bev->output, iov[i].iov_base, iov[i].iov_len) != 0) {
+        under->adding = true;
+        rc = evbuffer_add(under->bev->output, iov[i].iov_base, iov[i].iov_len);
+        under->adding = false;
+        if (rc != 0) {
             conn->out.in_flight -= iov[i].iov_len;
             errno = ENOMEM;
             return -1;

@@ -63,13 +63,20 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
     evtls_under_wake(under);
 }
 
-/* Bytes have left its output. */
+/*
+ * Bytes have left its output. Those that a pair moves on while we add them are told in the loop's
+ * next turn: a program that refills its output in the write callback would starve the loop.
+ */
 static void on_output(struct evbuffer *output, const struct evbuffer_cb_info *info, void *arg)
 {
+    static const struct timeval at_once = {0, 0};
+    struct evtls_under *under = arg;
+
     (void)output;
-    if (info->n_deleted > 0) {
-        evtls_under_wake(arg);
+    if (info->n_deleted == 0 || (under->adding && event_add(&under->pump, &at_once) == 0)) {
+        return;
     }
+    evtls_under_wake(under);
 }
 
 static bool has_our_callbacks(const struct evtls_under *under)

@@ -44,9 +44,10 @@ struct evtls_under {
     bool ended; /* end of file */
     bool failed;
     bool read_failed; /* nothing can be read any more: false where only writing failed */
-    int sys_errno;  /* of that moment, or 0 */
-    short timeouts; /* BEV_EVENT_READING, _WRITING: of its own timers */
+    int sys_errno;    /* of that moment, or 0 */
+    short timeouts;   /* BEV_EVENT_READING, _WRITING: of its own timers */
 
+    bool adding;        /* we add to its output; under its lock */
     bool reading;       /* EV_READ is enabled by us */
     bool write_stopped; /* EV_WRITE was disabled by its write timeout */
     struct evbuffer *last;
