@@ -121,6 +121,18 @@ static void play_silence(struct hostile *h)
     wait_two_seconds(h, vclock_elapsed_ms());
 }
 
+/* A pair does not tell that its other half is gone: the deadline does. */
+static void play_half_gone(struct hostile *h)
+{
+    int64_t before = vclock_elapsed_ms();
+
+    hostile_send(h, "\x16\x03\x01", 3);
+    hostile_settle(h);
+    bufferevent_free(h->raw);
+    h->raw = NULL;
+    wait_two_seconds(h, before);
+}
+
 /* ---- ClientHellos -------------------------------------------------------------------------- */
 
 /* The hello that a peer makes, in steps; then the peer goes on. */
@@ -389,6 +401,8 @@ static const struct hostile_row not_tls[] = {
     {"b14__silence", play_silence, SLOW, .prepare = two_seconds},
     {"b14__client_whose_server_is_silent", play_silence, SLOW, .prepare = two_seconds,
      .role = EVTLS_CLIENT},
+    {"b14__other_half_is_gone", play_half_gone, SLOW, .prepare = two_seconds,
+     .not_over = 1U << HOSTILE_SOCKET | 1U << HOSTILE_FILTER},
     {"b15__reset_after_accept", play_reset, .log = refused, .status = EVTLS_ERR_IO,
      .alert = HOSTILE_NO_ALERT, .not_over = NOT_OVER_PAIR},
 };
@@ -462,6 +476,11 @@ static const struct hostile_row offers[] = {
      .data = &(struct hello){.tls12 = true,
                              .extensions = &(struct hello_extension){35, big, sizeof(big)},
                              .n_extensions = 1}},
+    {"b29__no_ticket_at_all", play_hello_accepted, SLOW, .prepare = two_seconds,
+     .data = EXTENSION(41, "\0\x16\0\x10"
+                           "0123456789abcdef"
+                           "\0\0\0\0\0\x21\x20"
+                           "0123456789abcdef0123456789abcdef")},
     {"b31__nul", play_hello, REFUSED(112), .prepare = with_names, .data = SNI("a.test\0.b.test")},
     {"b31__0xff", play_hello, REFUSED(112), .prepare = with_names, .data = SNI("a\xff.test")},
     {"b31__256_bytes", play_long_name, REFUSED(112), .prepare = with_names, .len = 256},

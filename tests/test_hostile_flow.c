@@ -159,6 +159,51 @@ static void play_both_write_first(struct hostile *h)
     hostile_expect_at_peer(h, MUCH);
 }
 
+#define REFILLS 2000
+
+static unsigned refills;
+
+static void on_write_refill(struct bufferevent *bev, void *arg)
+{
+    struct hostile *h = arg;
+
+    (void)bev;
+    if (refills < REFILLS) {
+        refills++;
+        hostile_write_pattern(h, 16384);
+    }
+}
+
+static bool is_beside_served(void *arg)
+{
+    struct hostile *h = arg;
+
+    return evbuffer_get_length(h->beside.server.got) == 4;
+}
+
+/* A writer that always has more lets others have their turns. */
+static void play_refill(struct hostile *h)
+{
+    bufferevent_data_cb readcb, writecb;
+    bufferevent_event_cb eventcb;
+    void *arg;
+
+    hostile_connect(h, &(struct peer_options){0});
+    bufferevent_getcb(h->side.bev, &readcb, &writecb, &eventcb, &arg);
+    refills = 0;
+    bufferevent_setcb(h->side.bev, NULL, on_write_refill, NULL, h);
+    bufferevent_write(h->beside.client.bev, "ping", 4);
+    hostile_write_pattern(h, 16384);
+    ck_assert(loop_until(h->base, is_beside_served, h, 10000));
+    ck_assert_uint_lt(refills, REFILLS / 2);
+    ck_assert_uint_le(evbuffer_get_length(bufferevent_get_output(h->side.bev)), 16384);
+    evbuffer_drain(h->beside.server.got, 4);
+    refills = REFILLS;
+    bufferevent_setcb(h->side.bev, readcb, writecb, eventcb, arg);
+    hostile_settle(h);
+    hostile_expect_alive(h);
+}
+
 /* Errors that another connection left in OpenSSL's queue are not ours. */
 static void play_stale_errors(struct hostile *h)
 {
@@ -397,6 +442,7 @@ static const struct hostile_row data[] = {
     {"a6__eight_pieces_one_record_1_3", play_pieces, FINE, TLS13},
     {"a10__tail_of_a_burst_1_2", play_burst, FINE, TLS12},
     {"a10__tail_of_a_burst_1_3", play_burst, FINE, TLS13},
+    {"a17__refills_in_the_write_callback", play_refill, FINE},
     {"b50__never_reads", play_never_reads, FINE},
     {"b51__never_stops", play_never_stops, FINE},
     {"b51__server_never_stops", play_never_stops, FINE, CLIENT},

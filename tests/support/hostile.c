@@ -551,7 +551,7 @@ void hostile_add_rows(Suite *suite, const char *name, const TTest *test,
     TCase *tcase = tcase_create(name);
 
     tcase_add_unchecked_fixture(tcase, hostile_set_up, hostile_tear_down);
-    tcase_set_timeout(tcase, 10);
+    tcase_set_timeout(tcase, 20);
     for (int i = 0; i < (int)n * HOSTILE_OVER_N; i++) {
         if (!(rows[i / HOSTILE_OVER_N].not_over & (1U << (i % HOSTILE_OVER_N)))) {
             tcase_add_loop_test(tcase, test, i, i + 1);
