@@ -300,8 +300,11 @@ static int op_ctrl(struct bufferevent *bev, int op, union evtls_bev_ctrl_data *d
         }
         return 0;
     case EVTLS_BEV_GET_UNDERLYING:
-        /* In the end libevent would drop a reference on the answer; ours goes in destruct. */
-        data->ptr = conn->under && conn->phase != EVTLS_BEV_DEAD ? conn->under->bev : NULL;
+        if (conn->under && conn->phase != EVTLS_BEV_DEAD) {
+            data->ptr = conn->under->bev;
+        } else {
+            data->ptr = conn->under ? evtls_under_hand_over(conn->under) : NULL;
+        }
         return data->ptr ? 0 : -1;
     default:
         return -1;

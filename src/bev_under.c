@@ -101,6 +101,10 @@ static void stop_listening(struct evtls_under *under)
         evbuffer_remove_cb_entry(under->deepest->output, under->deepest_cb);
         under->deepest_cb = NULL;
     }
+    if (under->deepest) {
+        bufferevent_decref(under->deepest);
+        under->deepest = NULL;
+    }
 }
 
 void evtls_under_give_back(struct evtls_under *under)
@@ -232,10 +236,9 @@ static void unref(struct evtls_under *under)
     if (under->last) {
         evbuffer_free(under->last);
     }
-    if (under->deepest) {
-        bufferevent_decref(under->deepest);
+    if (!under->handed_over) {
+        bufferevent_decref(under->bev);
     }
-    bufferevent_decref(under->bev);
     evtls_base_put(under->shared);
     free(under);
 }
@@ -327,6 +330,15 @@ struct evtls_under *evtls_under_new(struct bufferevent *bev, struct evtls_bev *c
 }
 
 /* Where it was left to a loop that has ended, it goes on here: nobody would end its waiting. */
+struct bufferevent *evtls_under_hand_over(struct evtls_under *under)
+{
+    if (under->state != EVTLS_UNDER_LEFT || under->refs > 1 || under->handed_over) {
+        return NULL;
+    }
+    under->handed_over = true;
+    return under->bev;
+}
+
 void evtls_under_drop(struct evtls_under *under)
 {
     if (under->state == EVTLS_UNDER_USED) {

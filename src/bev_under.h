@@ -37,8 +37,9 @@ struct evtls_under {
     struct event timer;
     unsigned refs; /* the filter's and, while it lingers, its own */
     atomic_int state;
-    bool owned; /* freed with the filter */
-    bool owes;  /* when left: see evtls_under_leave */
+    bool owned;       /* freed with the filter */
+    bool handed_over; /* our reference is libevent's to drop */
+    bool owes;        /* when left: see evtls_under_leave */
 
     /* Written by its callbacks, under its lock. */
     bool ended; /* end of file */
@@ -66,6 +67,12 @@ struct evtls_under {
 
 /* NULL without memory. Nothing of bev has changed yet, but for a reference. */
 struct evtls_under *evtls_under_new(struct bufferevent *bev, struct evtls_bev *conn, bool owned);
+/*
+ * libevent asks for it right before the filter's destruct, and drops a reference on the answer
+ * after it, without the filter's lock: that is ours. NULL where there is more to do with it.
+ */
+struct bufferevent *evtls_under_hand_over(struct evtls_under *under);
+
 /* The filter's end, on the loop's thread or where no loop runs any more. */
 void evtls_under_drop(struct evtls_under *under);
 
