@@ -62,10 +62,46 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
     bufferevent_enable(bev, EV_READ | EV_WRITE);
 }
 
+static bool is_free(const char *address, uint16_t port)
+{
+    int fd = listen_at(address, port);
+
+    if (fd < 0) {
+        return errno != EADDRINUSE;
+    }
+    close(fd);
+    return true;
+}
+
+/*
+ * One port for all addresses, below those that the kernel gives to whoever asks for any: what else
+ * runs here would take the number on one address while it is in use on another.
+ */
+static void pick_port(void)
+{
+    static const char *const addresses[] = {"127.0.0.1", "127.0.0.2", "127.0.0.3", "::1"};
+    unsigned first = (unsigned)getpid() * 101;
+
+    for (unsigned i = 0; i < 1000 && world.port == 0; i++) {
+        uint16_t port = (uint16_t)(20000 + (first + i * 37) % 12000);
+        size_t n = 0;
+
+        while (n < sizeof(addresses) / sizeof(addresses[0]) && is_free(addresses[n], port)) {
+            n++;
+        }
+        if (n == sizeof(addresses) / sizeof(addresses[0])) {
+            world.port = port;
+        }
+    }
+    support_require(world.port);
+}
+
 bool world_serve(const char *address)
 {
-    int fd = listen_at(address, world.port);
+    int fd;
 
+    pick_port();
+    fd = listen_at(address, world.port);
     if (fd < 0) {
         return false;
     }
@@ -80,6 +116,7 @@ bool world_serve(const char *address)
 
 bool world_black_hole(const char *address)
 {
+    pick_port();
     world.hole = black_hole_new(address, world.port);
     if (world.hole) {
         world.port = black_hole_port(world.hole);

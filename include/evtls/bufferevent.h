@@ -121,7 +121,8 @@ EVTLS_EXPORT struct bufferevent *evtls_bufferevent_socket_new(struct event_base 
  *    filter's.
  *  - libevent's own sockets raise SIGPIPE when the peer is gone: ignore it, as with libevent alone.
  *  - Locks: underlying's is taken before the filter's. Who holds the filter's must not ask for the
- *    other.
+ *    other. Filters of libevent's own take their locks in either order: use such ones from one
+ *    thread.
  *
  * Errors: NULL, and underlying is as it was: EVTLS_ERR_USAGE (NULL, no event base, wrong role),
  * EVTLS_ERR_CONFIG, EVTLS_ERR_UNSUPPORTED, EVTLS_ERR_NOMEM, as above.
