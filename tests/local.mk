@@ -294,6 +294,11 @@ check_tests += tests/test_faults_ends
 tests_test_faults_ends_CPPFLAGS = $(test_cppflags)
 tests_test_faults_ends_LDADD = $(test_ldadd)
 
+check_tests += tests/test_faults_filter
+tests_test_faults_filter_CPPFLAGS = $(test_cppflags)
+tests_test_faults_filter_LDADD = $(test_ldadd)
+tests_test_faults_filter_LDFLAGS = $(alloc_faults_ldflags)
+
 check_tests += tests/test_filter
 tests_test_filter_CPPFLAGS = $(test_cppflags)
 tests_test_filter_LDADD = $(test_ldadd)
