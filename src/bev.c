@@ -271,6 +271,7 @@ static void die(struct evtls_bev *conn)
     evtls_bev_free_dialer(conn);
     say_last = evtls_bev_farewell(conn);
     conn->phase = EVTLS_BEV_DEAD;
+    conn->in.len = 0; /* it may lie below, in the program's hands from now on; we may be in TLS */
     conn->transport->release(conn, say_last);
     conn->tell = 0;
     if (conn->counted) {

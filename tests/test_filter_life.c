@@ -176,6 +176,54 @@ START_TEST(life__other_half_meddles_inside_our_write)
 }
 END_TEST
 
+/* ---- Inside the handshake ------------------------------------------------------------------- */
+
+static int free_and_read_below(struct evtls_engine *engine, const char *name,
+                               struct evtls_context *initial, void *arg)
+{
+    (void)engine;
+    (void)name;
+    (void)initial;
+    (void)arg;
+    bev_side_free(&pair.server);
+    evbuffer_drain(bufferevent_get_input(pair.server.below), SIZE_MAX);
+    return 0;
+}
+
+/* What stands behind the ClientHello is the program's again, and TLS must not look at it. */
+START_TEST(life__freed_in_the_sni_callback)
+{
+    struct evbuffer *hello = evbuffer_new(), *none = evbuffer_new();
+    static const unsigned char record[4096] = {0x17, 3, 3, 0x0f, 0xfb};
+    struct evtls_engine *client;
+    struct bufferevent *halves[2];
+
+    bev_pair_make_contexts(&pair);
+    ck_assert_int_eq(
+        evtls_context_set_sni_callback(pair.server.ctx, free_and_read_below, NULL, NULL), 0);
+    client = evtls_engine_new(pair.client.ctx, EVTLS_CLIENT, none, hello, NULL);
+    evtls_engine_set_server_hostname(client, "localhost", NULL);
+    evtls_engine_handshake(client);
+    evbuffer_add(hello, record, sizeof(record));
+    pair.base = event_base_new();
+    ck_assert_int_eq(
+        bufferevent_pair_new(pair.base, bev_pair_options[_i] & BEV_OPT_THREADSAFE, halves), 0);
+    pair.server.below = halves[0];
+    pair.server.bev = evtls_bufferevent_filter_new(halves[0], pair.server.ctx, EVTLS_SERVER,
+                                                   bev_pair_options[_i], NULL);
+    bev_pair_listen(&pair.server);
+    bufferevent_write_buffer(halves[1], hello);
+    ck_assert(loop_until(pair.base, server_is_freed, NULL, 10000));
+    turn(3);
+    ck_assert_str_eq(pair.server.log, "");
+    bufferevent_free(halves[0]);
+    bufferevent_free(halves[1]);
+    evtls_engine_free(client);
+    evbuffer_free(hello);
+    evbuffer_free(none);
+}
+END_TEST
+
 /* ---- Nothing to do ------------------------------------------------------------------------- */
 
 START_TEST(life__idle_is_quiet)
@@ -315,6 +363,7 @@ static Suite *life_suite(void)
     tcase_add_loop_test(tcase, life__free_inside_each_callback, 0, COUNT(free_words) * N_RUNS);
     tcase_add_loop_test(tcase, life__other_half_meddles_inside_our_write, 0,
                         COUNT(meddlings) * BEV_PAIR_N_OPTIONS);
+    tcase_add_loop_test(tcase, life__freed_in_the_sni_callback, 0, BEV_PAIR_N_OPTIONS);
     tcase_add_loop_test(tcase, life__idle_is_quiet, 0, N_RUNS);
     tcase_add_loop_test(tcase, life__write_timeout_below_is_told_and_writing_goes_on, 0,
                         BEV_PAIR_N_OPTIONS);
