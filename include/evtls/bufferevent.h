@@ -238,7 +238,7 @@ EVTLS_EXPORT size_t evtls_event_base_get_num_closing(struct event_base *base);
 
 /*
  * Ends TLS and goes on in plaintext on the same bufferevent. Sends all output and close_notify,
- * reads to the peer's close_notify, then calls back from the loop:
+ * reads to the peer's close_notify (for at most 5 seconds), then calls back from the loop:
  *
  *   plain            the same bufferevent, now without TLS; its callbacks, watermarks and
  *                    options stay. Of a filter: the underlying one, which is the program's in
