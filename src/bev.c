@@ -93,7 +93,7 @@ struct evtls_bev *evtls_bev_enter(struct bufferevent *bev)
             unlock_all(conn, bev->output);
             return NULL;
         }
-        if (!conn->fd_waits) {
+        if (!conn->fd_waits && (conn->options & BEV_OPT_THREADSAFE)) {
             conn->under_fd = bufferevent_getfd(conn->under->bev);
         }
     }

@@ -284,6 +284,9 @@ extern const struct evtls_bev_transport evtls_bev_socket;
 /* The descriptor is another one from now on, or none (-1); the events get this priority. */
 void evtls_bev_socket_attach(struct evtls_bev *conn, evutil_socket_t fd, int priority);
 
+/* Takes input that is there, a bounded amount: unread, it would turn closing into a reset. */
+void evtls_bev_socket_discard(evutil_socket_t fd);
+
 /* bev_filter.c ----------------------------------------------------------------------------- */
 
 extern const struct evtls_bev_transport evtls_bev_filter;

@@ -118,11 +118,19 @@ static void socket_send_fin(struct evtls_bev *conn)
     (void)shutdown(get_fd(conn), SHUT_WR);
 }
 
-/* After the last bytes the input that is there is taken, so that the closing is no reset. */
-static void socket_release(struct evtls_bev *conn, bool say_last)
+void evtls_bev_socket_discard(evutil_socket_t fd)
 {
     unsigned char waste[4096];
 
+    for (int i = 0; i < 16; i++) {
+        if (recv(fd, waste, sizeof(waste), MSG_DONTWAIT) < (ssize_t)sizeof(waste)) {
+            break;
+        }
+    }
+}
+
+static void socket_release(struct evtls_bev *conn, bool say_last)
+{
     if (!say_last) {
         return;
     }
@@ -130,10 +138,8 @@ static void socket_release(struct evtls_bev *conn, bool say_last)
         (void)send(get_fd(conn), conn->out.data + conn->out.off, conn->out.len - conn->out.off,
                    MSG_NOSIGNAL | MSG_DONTWAIT);
     }
-    for (int i = 0; i < 16 && !conn->in.fd_end; i++) {
-        if (recv(get_fd(conn), waste, sizeof(waste), MSG_DONTWAIT) < (ssize_t)sizeof(waste)) {
-            break;
-        }
+    if (!conn->in.fd_end) {
+        evtls_bev_socket_discard(get_fd(conn));
     }
 }
 

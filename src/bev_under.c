@@ -124,28 +124,20 @@ void evtls_under_give_back(struct evtls_under *under)
     }
 }
 
-/* What it still has to read would turn its closing into a reset. */
-static void discard_unread(struct evtls_under *under)
-{
-    unsigned char waste[4096];
-    evutil_socket_t fd = bufferevent_getfd(under->bev);
-
-    for (int i = 0; i < 16 && fd >= 0 && !under->ended; i++) {
-        if (recv(fd, waste, sizeof(waste), MSG_DONTWAIT) < (ssize_t)sizeof(waste)) {
-            break;
-        }
-    }
-}
-
 static void finish(struct evtls_under *under)
 {
+    evutil_socket_t fd;
+
     bufferevent_setcb(under->bev, NULL, NULL, NULL, NULL);
     stop_listening(under);
     under->state = EVTLS_UNDER_LEFT;
     event_del(&under->timer);
     if (under->owes) {
         bufferevent_flush(under->bev, EV_WRITE, BEV_FINISHED);
-        discard_unread(under);
+        fd = bufferevent_getfd(under->bev);
+        if (fd >= 0 && !under->ended) {
+            evtls_bev_socket_discard(fd);
+        }
     }
     bufferevent_free(under->bev);
 }
@@ -329,7 +321,6 @@ struct evtls_under *evtls_under_new(struct bufferevent *bev, struct evtls_bev *c
     return under;
 }
 
-/* Where it was left to a loop that has ended, it goes on here: nobody would end its waiting. */
 struct bufferevent *evtls_under_hand_over(struct evtls_under *under)
 {
     if (under->state != EVTLS_UNDER_LEFT || under->refs > 1 || under->handed_over) {
@@ -339,6 +330,7 @@ struct bufferevent *evtls_under_hand_over(struct evtls_under *under)
     return under->bev;
 }
 
+/* Where it was left to a loop that has ended, it goes on here: nobody would end its waiting. */
 void evtls_under_drop(struct evtls_under *under)
 {
     if (under->state == EVTLS_UNDER_USED) {

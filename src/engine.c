@@ -79,12 +79,10 @@ struct evtls_engine *evtls_engine_new(struct evtls_context *ctx, enum evtls_role
     return engine;
 }
 
-struct evtls_engine *evtls_engine_new_with_port(struct evtls_context *ctx, enum evtls_role role,
-                                                const struct evtls_port *port,
-                                                struct bufferevent *bev, struct evtls_error *err)
+/* Gives a new engine, unless it is NULL, to the transport that moves it. */
+static struct evtls_engine *join(struct evtls_engine *engine, const struct evtls_port *port,
+                                 struct bufferevent *bev, struct evtls_error *err)
 {
-    struct evtls_engine *engine = engine_alloc(ctx, role, err);
-
     if (engine == NULL)
         return NULL;
     engine->link.port = *port;
@@ -93,17 +91,17 @@ struct evtls_engine *evtls_engine_new_with_port(struct evtls_context *ctx, enum 
     return engine;
 }
 
+struct evtls_engine *evtls_engine_new_with_port(struct evtls_context *ctx, enum evtls_role role,
+                                                const struct evtls_port *port,
+                                                struct bufferevent *bev, struct evtls_error *err)
+{
+    return join(engine_alloc(ctx, role, err), port, bev, err);
+}
+
 struct evtls_engine *evtls_engine_new_idle(const struct evtls_port *port, struct bufferevent *bev,
                                            struct evtls_error *err)
 {
-    struct evtls_engine *engine = idle_alloc(err);
-
-    if (engine == NULL)
-        return NULL;
-    engine->link.port = *port;
-    engine->bev = bev;
-    evtls_error_set_ok(err);
-    return engine;
+    return join(idle_alloc(err), port, bev, err);
 }
 
 /* Everything that belongs to one connection and not to the engine. */
